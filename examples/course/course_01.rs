@@ -1,19 +1,19 @@
-//! Stage 1, the head: the server reads a request, however its bytes arrive, and understands it.
+//! Stage 1, the head: the server reads a complete request, and recognizes a WebSocket handshake.
 //!
-//! It answers 101 to a request for a WebSocket, and closes the connection of any other request. It
-//! reads up to the empty line, and never more than `MAX_HEAD`. It compares names and tokens without
-//! letter case, and finds a token in a list that spans several lines. RFC 6455 §4.2.1; RFC 9112 §2,
-//! §5.
+//! It answers a WebSocket request with 101, and doesn't answer any other request. In both cases, it
+//! then closes the connection. It reads up to the empty line, but no more than `MAX_HEAD` bytes. It
+//! ignores letter case in names and tokens, and finds a token in a list that spans several lines.
+//! RFC 6455 §4.2.1; RFC 9112 §2, §5.
 //!
-//! Still missing: the answer to the key, without which no client accepts the 101 (stage 2), and the
-//! later stages. Up to stage 11, the server serves one peer at a time.
+//! Still missing: the accept value, without which no client accepts the 101 (stage 2), and all
+//! later stages. Up to stage 11, the server serves one client at a time.
 //!
 //! run: cargo run --example course_01 [ADDRESS]
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-/// The limit for a head, in bytes. The server never keeps more, whatever a peer sends.
+/// The maximum size of a head, in bytes. The server stores no more, and rejects a longer head.
 const MAX_HEAD: u64 = 16 * 1024;
 
 fn main() -> io::Result<()> {
@@ -38,13 +38,13 @@ fn serve(mut stream: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// Reads the head, up to and with its empty line. The empty line is missing if the stream ends
-/// before it, or if the head is longer than `MAX_HEAD`.
+/// Reads the head, including the empty line that ends it. The result lacks this line if the stream
+/// ends too early, or if the head is longer than `MAX_HEAD`.
 fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
     let mut bytes = Vec::new();
     let mut reader = reader.take(MAX_HEAD);
     while !bytes.ends_with(b"\r\n\r\n") && reader.read_until(b'\n', &mut bytes)? > 0 {}
-    // Headers that the server doesn't use may hold bytes that aren't UTF-8.
+    // Headers that the server doesn't use may contain invalid UTF-8, which is no reason to fail.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -54,14 +54,14 @@ fn is_header(line: &str) -> bool {
     line.split_once(':').is_some_and(is_name) && !line.contains(['\r', '\n', '\0'])
 }
 
-/// Returns the header's values, one for each of its lines.
+/// Returns the values of all headers with this name. The result is empty if there's none.
 fn values<'a>(headers: &'a str, name: &str) -> Vec<&'a str> {
     let headers = headers.split("\r\n").filter_map(|line| line.split_once(':'));
     let known = headers.filter(|(known, _)| known.eq_ignore_ascii_case(name));
     known.map(|(_, value)| value.trim_matches([' ', '\t'])).collect()
 }
 
-/// Whether the header's list has this token, in any letter case. A list may span several lines.
+/// Whether the header's list contains this token, ignoring case. A list may span several lines.
 fn lists(headers: &str, name: &str, token: &str) -> bool {
     let list = values(headers, name).join(",");
     list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))

@@ -1,9 +1,9 @@
 //! Stage 2, the accept key: the server proves that it read this very request.
 //!
-//! It appends the GUID to the client's key, as text, hashes both with SHA-1, and sends the hash in
-//! base64. Now a client accepts the 101. RFC 6455 §1.3, §4.2.2.
+//! It appends the GUID to the client's key (as text), hashes the result with SHA-1, and sends the
+//! hash in base64. Now a client accepts the 101. RFC 6455 §1.3, §4.2.2.
 //!
-//! Still missing: a refusal that says why (stage 3), and frames (4): the server closes the stream
+//! Still missing: refusals that say why (stage 3), and frames (4). The server closes the stream
 //! after its 101.
 //!
 //! run: cargo run --example course_02 [ADDRESS]
@@ -14,7 +14,7 @@ use std::net::{TcpListener, TcpStream};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha1::{Digest, Sha1};
 
-/// The limit for a head, in bytes. The server never keeps more, whatever a peer sends.
+/// The maximum size of a head, in bytes. The server stores no more, and rejects a longer head.
 const MAX_HEAD: u64 = 16 * 1024;
 
 fn main() -> io::Result<()> {
@@ -39,13 +39,13 @@ fn serve(mut stream: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// Reads the head, up to and with its empty line. The empty line is missing if the stream ends
-/// before it, or if the head is longer than `MAX_HEAD`.
+/// Reads the head, including the empty line that ends it. The result lacks this line if the stream
+/// ends too early, or if the head is longer than `MAX_HEAD`.
 fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
     let mut bytes = Vec::new();
     let mut reader = reader.take(MAX_HEAD);
     while !bytes.ends_with(b"\r\n\r\n") && reader.read_until(b'\n', &mut bytes)? > 0 {}
-    // Headers that the server doesn't use may hold bytes that aren't UTF-8.
+    // Headers that the server doesn't use may contain invalid UTF-8, which is no reason to fail.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -55,14 +55,14 @@ fn is_header(line: &str) -> bool {
     line.split_once(':').is_some_and(is_name) && !line.contains(['\r', '\n', '\0'])
 }
 
-/// Returns the header's values, one for each of its lines.
+/// Returns the values of all headers with this name. The result is empty if there's none.
 fn values<'a>(headers: &'a str, name: &str) -> Vec<&'a str> {
     let headers = headers.split("\r\n").filter_map(|line| line.split_once(':'));
     let known = headers.filter(|(known, _)| known.eq_ignore_ascii_case(name));
     known.map(|(_, value)| value.trim_matches([' ', '\t'])).collect()
 }
 
-/// Whether the header's list has this token, in any letter case. A list may span several lines.
+/// Whether the header's list contains this token, ignoring case. A list may span several lines.
 fn lists(headers: &str, name: &str, token: &str) -> bool {
     let list = values(headers, name).join(",");
     list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
@@ -88,7 +88,7 @@ fn decide(head: &str) -> Option<String> {
 /// The fixed text that every server appends to the client's key (RFC 6455 §1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Computes the answer to a client's key (RFC 6455 §4.2.2).
+/// Computes the `Sec-WebSocket-Accept` value for a client's key (RFC 6455 §4.2.2).
 fn accept_key(key: &str) -> String {
     BASE64_STANDARD.encode(Sha1::digest(format!("{key}{GUID}")))
 }

@@ -1,9 +1,9 @@
 //! Stage 3, refusals: a request that can't become a WebSocket gets an HTTP answer that says why.
 //!
-//! The server answers 400 to a head that is malformed, too long, or without a header that it must
-//! have; 405 to a method other than GET; 426 to a request that asks for no WebSocket, or for
-//! another version. After the answer, it waits a little for the peer to read it. RFC 6455 §4.2.1,
-//! §4.4.
+//! The server answers 400 if the request is malformed, is too long, has a body, or doesn't have
+//! exactly one `Host` and one valid key. It answers 405 if the method isn't GET, and 426 if the
+//! request doesn't ask for a WebSocket, or asks for another version. Then it waits a moment, so
+//! that the peer can read the answer. RFC 6455 §4.2.1, §4.4.
 //!
 //! Still missing: frames (stage 4). The server closes the stream after its 101.
 //!
@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha1::{Digest, Sha1};
 
-/// The limit for a head, in bytes. The server never keeps more, whatever a peer sends.
+/// The maximum size of a head, in bytes. The server stores no more, and rejects a longer head.
 const MAX_HEAD: u64 = 16 * 1024;
 
-/// How long the server waits for the peer to read its last bytes and close the stream.
+/// How long the server waits for the peer to read the server's last bytes and close the stream.
 const LINGER: Duration = Duration::from_secs(1);
 
 fn main() -> io::Result<()> {
@@ -45,9 +45,9 @@ fn serve(mut stream: &TcpStream) -> io::Result<()> {
     hang_up(stream)
 }
 
-/// Ends the server's direction of the stream, and reads until the peer ends its own, but no longer
-/// than `LINGER`. If the server closed the socket with bytes unread, TCP would send a reset, which
-/// might overtake the server's last bytes.
+/// Shuts down the server's side of the stream, and discards bytes until the peer shuts down its
+/// own. After `LINGER`, starts no further read. If the server closed the socket with unread bytes,
+/// TCP would send a reset, which might overtake the server's last bytes.
 fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
     stream.set_read_timeout(Some(LINGER))?;
@@ -56,13 +56,13 @@ fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads the head, up to and with its empty line. The empty line is missing if the stream ends
-/// before it, or if the head is longer than `MAX_HEAD`.
+/// Reads the head, including the empty line that ends it. The result lacks this line if the stream
+/// ends too early, or if the head is longer than `MAX_HEAD`.
 fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
     let mut bytes = Vec::new();
     let mut reader = reader.take(MAX_HEAD);
     while !bytes.ends_with(b"\r\n\r\n") && reader.read_until(b'\n', &mut bytes)? > 0 {}
-    // Headers that the server doesn't use may hold bytes that aren't UTF-8.
+    // Headers that the server doesn't use may contain invalid UTF-8, which is no reason to fail.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -72,14 +72,14 @@ fn is_header(line: &str) -> bool {
     line.split_once(':').is_some_and(is_name) && !line.contains(['\r', '\n', '\0'])
 }
 
-/// Returns the header's values, one for each of its lines.
+/// Returns the values of all headers with this name. The result is empty if there's none.
 fn values<'a>(headers: &'a str, name: &str) -> Vec<&'a str> {
     let headers = headers.split("\r\n").filter_map(|line| line.split_once(':'));
     let known = headers.filter(|(known, _)| known.eq_ignore_ascii_case(name));
     known.map(|(_, value)| value.trim_matches([' ', '\t'])).collect()
 }
 
-/// Whether the header's list has this token, in any letter case. A list may span several lines.
+/// Whether the header's list contains this token, ignoring case. A list may span several lines.
 fn lists(headers: &str, name: &str, token: &str) -> bool {
     let list = values(headers, name).join(",");
     list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
@@ -106,7 +106,7 @@ fn decide(head: &str) -> Result<String, Refusal> {
         (headers.split("\r\n").all(is_header), BAD_REQUEST),
         (request_line.starts_with("GET "), "405 Method Not Allowed\r\nAllow: GET"),
         (values(headers, "Host").len() == 1, BAD_REQUEST),
-        // The bytes after the head must be frames, so the request may have no body.
+        // The bytes after the head must be frames, so the request must not have a body.
         (values(headers, "Content-Length").iter().all(|length| *length == "0"), BAD_REQUEST),
         (values(headers, "Transfer-Encoding").is_empty(), BAD_REQUEST),
         // HTTP/1.0 has no Upgrade.
@@ -130,7 +130,7 @@ fn decide(head: &str) -> Result<String, Refusal> {
 /// The fixed text that every server appends to the client's key (RFC 6455 §1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Computes the answer to a client's key (RFC 6455 §4.2.2).
+/// Computes the `Sec-WebSocket-Accept` value for a client's key (RFC 6455 §4.2.2).
 fn accept_key(key: &str) -> String {
     BASE64_STANDARD.encode(Sha1::digest(format!("{key}{GUID}")))
 }

@@ -3,8 +3,9 @@
 //! The server reads a frame, unmasks its payload and sends it back in a frame without a mask, text
 //! as text and binary as binary. RFC 6455 §5.2, §5.3.
 //!
-//! Still missing: payloads of more than 125 bytes (stage 5), a header that comes in two reads (6),
-//! pings (7), the closing handshake (8), messages in fragments (9). Other opcodes are ignored.
+//! Still missing: payloads of more than 125 bytes (stage 5), a header that arrives in two reads
+//! (6), pings (7), the closing handshake (8), fragmented messages (9). The server ignores all
+//! opcodes but text and binary.
 //!
 //! run: cargo run --example course_04 [ADDRESS]
 
@@ -15,10 +16,10 @@ use std::time::{Duration, Instant};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha1::{Digest, Sha1};
 
-/// The limit for a head, in bytes. The server never keeps more, whatever a peer sends.
+/// The maximum size of a head, in bytes. The server stores no more, and rejects a longer head.
 const MAX_HEAD: u64 = 16 * 1024;
 
-/// How long the server waits for the peer to read its last bytes and close the stream.
+/// How long the server waits for the peer to read the server's last bytes and close the stream.
 const LINGER: Duration = Duration::from_secs(1);
 
 fn main() -> io::Result<()> {
@@ -34,8 +35,8 @@ fn main() -> io::Result<()> {
 
 /// Serves one connection, from its first byte to its end.
 fn serve(mut stream: &TcpStream) -> io::Result<()> {
-    // Send a short message at once. Otherwise the kernel waits until the peer has acknowledged the
-    // message before it (Nagle's algorithm).
+    // Send short messages at once. Otherwise, the kernel may hold one back until the peer has
+    // acknowledged earlier bytes (Nagle's algorithm).
     stream.set_nodelay(true)?;
     // One buffer for the whole connection: it may already hold bytes that came after the head.
     let mut reader = BufReader::new(stream);
@@ -50,9 +51,9 @@ fn serve(mut stream: &TcpStream) -> io::Result<()> {
     hang_up(stream)
 }
 
-/// Ends the server's direction of the stream, and reads until the peer ends its own, but no longer
-/// than `LINGER`. If the server closed the socket with bytes unread, TCP would send a reset, which
-/// might overtake the server's last bytes.
+/// Shuts down the server's side of the stream, and discards bytes until the peer shuts down its
+/// own. After `LINGER`, starts no further read. If the server closed the socket with unread bytes,
+/// TCP would send a reset, which might overtake the server's last bytes.
 fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
     stream.set_read_timeout(Some(LINGER))?;
@@ -61,13 +62,13 @@ fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads the head, up to and with its empty line. The empty line is missing if the stream ends
-/// before it, or if the head is longer than `MAX_HEAD`.
+/// Reads the head, including the empty line that ends it. The result lacks this line if the stream
+/// ends too early, or if the head is longer than `MAX_HEAD`.
 fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
     let mut bytes = Vec::new();
     let mut reader = reader.take(MAX_HEAD);
     while !bytes.ends_with(b"\r\n\r\n") && reader.read_until(b'\n', &mut bytes)? > 0 {}
-    // Headers that the server doesn't use may hold bytes that aren't UTF-8.
+    // Headers that the server doesn't use may contain invalid UTF-8, which is no reason to fail.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -77,14 +78,14 @@ fn is_header(line: &str) -> bool {
     line.split_once(':').is_some_and(is_name) && !line.contains(['\r', '\n', '\0'])
 }
 
-/// Returns the header's values, one for each of its lines.
+/// Returns the values of all headers with this name. The result is empty if there's none.
 fn values<'a>(headers: &'a str, name: &str) -> Vec<&'a str> {
     let headers = headers.split("\r\n").filter_map(|line| line.split_once(':'));
     let known = headers.filter(|(known, _)| known.eq_ignore_ascii_case(name));
     known.map(|(_, value)| value.trim_matches([' ', '\t'])).collect()
 }
 
-/// Whether the header's list has this token, in any letter case. A list may span several lines.
+/// Whether the header's list contains this token, ignoring case. A list may span several lines.
 fn lists(headers: &str, name: &str, token: &str) -> bool {
     let list = values(headers, name).join(",");
     list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
@@ -111,7 +112,7 @@ fn decide(head: &str) -> Result<String, Refusal> {
         (headers.split("\r\n").all(is_header), BAD_REQUEST),
         (request_line.starts_with("GET "), "405 Method Not Allowed\r\nAllow: GET"),
         (values(headers, "Host").len() == 1, BAD_REQUEST),
-        // The bytes after the head must be frames, so the request may have no body.
+        // The bytes after the head must be frames, so the request must not have a body.
         (values(headers, "Content-Length").iter().all(|length| *length == "0"), BAD_REQUEST),
         (values(headers, "Transfer-Encoding").is_empty(), BAD_REQUEST),
         // HTTP/1.0 has no Upgrade.
@@ -135,7 +136,7 @@ fn decide(head: &str) -> Result<String, Refusal> {
 /// The fixed text that every server appends to the client's key (RFC 6455 §1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Computes the answer to a client's key (RFC 6455 §4.2.2).
+/// Computes the `Sec-WebSocket-Accept` value for a client's key (RFC 6455 §4.2.2).
 fn accept_key(key: &str) -> String {
     BASE64_STANDARD.encode(Sha1::digest(format!("{key}{GUID}")))
 }
@@ -143,7 +144,7 @@ fn accept_key(key: &str) -> String {
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
 
-/// Echoes each message until the stream ends.
+/// Echoes each message. Returns only on an error, such as the end of the stream.
 fn converse(reader: &mut impl BufRead, mut writer: impl Write) -> io::Result<()> {
     loop {
         let (opcode, payload) = read_frame(reader)?;
@@ -183,7 +184,7 @@ fn read_frame(reader: &mut impl BufRead) -> io::Result<(u8, Vec<u8>)> {
     Ok((first & 0x0F, payload))
 }
 
-/// Returns the next `N` bytes of the stream if one read brings them all, and otherwise an error.
+/// Returns the next `N` bytes of the stream. Fails if one read doesn't return them all.
 fn next_bytes<const N: usize>(reader: &mut impl BufRead) -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     if reader.read(&mut bytes)? < N {

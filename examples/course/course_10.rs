@@ -1,10 +1,10 @@
 //! Stage 10, UTF-8: the server accepts only valid text.
 //!
-//! It checks a text piece by piece, as its bytes come, and answers 1007 as soon as a byte is
-//! invalid. A character may begin in one piece or fragment and end in the next, but not after the
-//! message. A Close's reason is checked, too. RFC 6455 §5.6, §8.1.
+//! It checks a text piece by piece as its bytes arrive, and sends 1007 as soon as a byte is
+//! invalid. A character may begin in one piece or fragment and end in the next, but it must be
+//! complete when the message ends. A Close's reason is checked, too. RFC 6455 §5.6, §8.1.
 //!
-//! Still missing: the checks of the other rules for a peer (stage 11).
+//! Still missing: the validation of frames (stage 11).
 //!
 //! run: cargo run --example course_10 [ADDRESS]
 
@@ -16,12 +16,12 @@ use std::time::{Duration, Instant};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha1::{Digest, Sha1};
 
-/// The limit for a head, in bytes. The server never keeps more, whatever a peer sends.
+/// The maximum size of a head, in bytes. The server stores no more, and rejects a longer head.
 const MAX_HEAD: u64 = 16 * 1024;
 /// The largest message, in bytes, that the server accepts. A longer one ends the connection.
 const MAX_MESSAGE: u64 = 16 * 1024 * 1024;
 
-/// How long the server waits for the peer to read its last bytes and close the stream.
+/// How long the server waits for the peer to read the server's last bytes and close the stream.
 const LINGER: Duration = Duration::from_secs(1);
 
 fn main() -> io::Result<()> {
@@ -37,8 +37,8 @@ fn main() -> io::Result<()> {
 
 /// Serves one connection, from its first byte to its end.
 fn serve(mut stream: &TcpStream) -> io::Result<()> {
-    // Send a short message at once. Otherwise the kernel waits until the peer has acknowledged the
-    // message before it (Nagle's algorithm).
+    // Send short messages at once. Otherwise, the kernel may hold one back until the peer has
+    // acknowledged earlier bytes (Nagle's algorithm).
     stream.set_nodelay(true)?;
     // One buffer for the whole connection: it may already hold bytes that came after the head.
     let mut reader = BufReader::new(stream);
@@ -57,9 +57,9 @@ fn serve(mut stream: &TcpStream) -> io::Result<()> {
     hang_up(stream)
 }
 
-/// Ends the server's direction of the stream, and reads until the peer ends its own, but no longer
-/// than `LINGER`. If the server closed the socket with bytes unread, TCP would send a reset, which
-/// might overtake the server's last bytes.
+/// Shuts down the server's side of the stream, and discards bytes until the peer shuts down its
+/// own. After `LINGER`, starts no further read. If the server closed the socket with unread bytes,
+/// TCP would send a reset, which might overtake the server's last bytes.
 fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
     stream.set_read_timeout(Some(LINGER))?;
@@ -68,13 +68,13 @@ fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads the head, up to and with its empty line. The empty line is missing if the stream ends
-/// before it, or if the head is longer than `MAX_HEAD`.
+/// Reads the head, including the empty line that ends it. The result lacks this line if the stream
+/// ends too early, or if the head is longer than `MAX_HEAD`.
 fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
     let mut bytes = Vec::new();
     let mut reader = reader.take(MAX_HEAD);
     while !bytes.ends_with(b"\r\n\r\n") && reader.read_until(b'\n', &mut bytes)? > 0 {}
-    // Headers that the server doesn't use may hold bytes that aren't UTF-8.
+    // Headers that the server doesn't use may contain invalid UTF-8, which is no reason to fail.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -84,14 +84,14 @@ fn is_header(line: &str) -> bool {
     line.split_once(':').is_some_and(is_name) && !line.contains(['\r', '\n', '\0'])
 }
 
-/// Returns the header's values, one for each of its lines.
+/// Returns the values of all headers with this name. The result is empty if there's none.
 fn values<'a>(headers: &'a str, name: &str) -> Vec<&'a str> {
     let headers = headers.split("\r\n").filter_map(|line| line.split_once(':'));
     let known = headers.filter(|(known, _)| known.eq_ignore_ascii_case(name));
     known.map(|(_, value)| value.trim_matches([' ', '\t'])).collect()
 }
 
-/// Whether the header's list has this token, in any letter case. A list may span several lines.
+/// Whether the header's list contains this token, ignoring case. A list may span several lines.
 fn lists(headers: &str, name: &str, token: &str) -> bool {
     let list = values(headers, name).join(",");
     list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
@@ -118,7 +118,7 @@ fn decide(head: &str) -> Result<String, Refusal> {
         (headers.split("\r\n").all(is_header), BAD_REQUEST),
         (request_line.starts_with("GET "), "405 Method Not Allowed\r\nAllow: GET"),
         (values(headers, "Host").len() == 1, BAD_REQUEST),
-        // The bytes after the head must be frames, so the request may have no body.
+        // The bytes after the head must be frames, so the request must not have a body.
         (values(headers, "Content-Length").iter().all(|length| *length == "0"), BAD_REQUEST),
         (values(headers, "Transfer-Encoding").is_empty(), BAD_REQUEST),
         // HTTP/1.0 has no Upgrade.
@@ -142,7 +142,7 @@ fn decide(head: &str) -> Result<String, Refusal> {
 /// The fixed text that every server appends to the client's key (RFC 6455 §1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Computes the answer to a client's key (RFC 6455 §4.2.2).
+/// Computes the `Sec-WebSocket-Accept` value for a client's key (RFC 6455 §4.2.2).
 fn accept_key(key: &str) -> String {
     BASE64_STANDARD.encode(Sha1::digest(format!("{key}{GUID}")))
 }
@@ -169,12 +169,12 @@ const TOO_BIG: Code = 1009;
 struct Message {
     opcode: u8,
     payload: Vec<u8>,
-    /// How many of a text's bytes, from the first, have been checked and are complete characters.
+    /// How many bytes at the text's beginning have been checked. They're complete characters.
     checked: usize,
 }
 
 impl Message {
-    /// Checks the new bytes of a text. Fails if it isn't UTF-8, whatever bytes may follow.
+    /// Checks the text's new bytes. Fails if it can't become valid UTF-8, whatever bytes follow.
     fn check(&mut self) -> Result<(), Code> {
         if self.opcode != TEXT {
             return Ok(());
@@ -189,8 +189,8 @@ impl Message {
     }
 }
 
-/// Answers each message and control frame, until the connection has to end. The error is the close
-/// code.
+/// Answers each message and control frame until the connection has to end. Then returns the close
+/// code, as an error.
 fn converse(reader: &mut impl BufRead, mut writer: impl Write) -> Result<Infallible, Code> {
     let mut unfinished = None;
     loop {
@@ -214,8 +214,8 @@ fn converse(reader: &mut impl BufRead, mut writer: impl Write) -> Result<Infalli
     }
 }
 
-/// Returns the code that answers the peer's Close: the peer's own code, or 1002 or 1007 if the
-/// Close is invalid.
+/// Returns the code that answers the peer's Close: the peer's own code, `NO_CODE` if it has none,
+/// or 1002 or 1007 if the Close is invalid.
 fn close_code(payload: &[u8]) -> Code {
     let [high, low, ref reason @ ..] = *payload else {
         return if payload.is_empty() { NO_CODE } else { PROTOCOL_ERROR };
@@ -260,7 +260,7 @@ fn read_header(reader: &mut impl BufRead) -> Result<Header, Code> {
     Ok(Header { fin: first & 0x80 != 0, opcode: first & 0x0F, length, mask })
 }
 
-/// Returns the next `N` bytes of the stream, in however many reads they come.
+/// Returns the next `N` bytes of the stream, and reads until it has them all.
 fn next_bytes<const N: usize>(reader: &mut impl BufRead) -> Result<[u8; N], Code> {
     let mut bytes = [0; N];
     reader.read_exact(&mut bytes).or(Err(LOST))?;
@@ -286,8 +286,8 @@ fn read_payload(
         let masked = bytes[..count].iter().zip(header.mask.iter().cycle());
         message.payload.extend(masked.map(|(byte, mask)| byte ^ mask));
         reader.consume(count);
-        // `length` counts the bytes still to come, and `mask` begins with the byte for the next
-        // one.
+        // `length` always counts the bytes still to come, and `mask` begins with the mask byte for
+        // the first of them.
         header.length -= count as u64;
         header.mask.rotate_left(count % 4);
         message.check()?;

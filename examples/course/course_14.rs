@@ -1,10 +1,10 @@
 //! Stage 14, compression: permessage-deflate, with the DEFLATE of `deflate.rs`.
 //!
-//! The server accepts the first offer whose parameters it all knows. It inflates each message with
-//! RSV1, keeping the window from message to message, and stops at `MAX_MESSAGE`. It answers 1007 to
-//! a payload that isn't DEFLATE. It deflates each of its messages separately, within the window
-//! that the client asked for, and sends a message uncompressed if that's shorter. RFC 7692; RFC
-//! 1951.
+//! The server accepts the first compression offer of which it knows every parameter. It inflates
+//! each message with RSV1, keeps the window from message to message, and stops at `MAX_MESSAGE`. It
+//! sends 1007 if a payload isn't DEFLATE. It deflates each of its own messages separately, within
+//! the window that the client asked for, and sends a message uncompressed if deflating doesn't
+//! shorten it. RFC 7692; RFC 1951.
 //!
 //! Still missing: a client, TLS, and what else `src/` has. Compare the two.
 //!
@@ -22,24 +22,26 @@ use sha1::{Digest, Sha1};
 
 mod deflate;
 
-/// The limit for a head, in bytes. The server never keeps more, whatever a peer sends.
+/// The maximum size of a head, in bytes. The server stores no more, and rejects a longer head.
 const MAX_HEAD: u64 = 16 * 1024;
 /// The largest message, in bytes, that the server accepts. A longer one ends the connection.
 const MAX_MESSAGE: u64 = 16 * 1024 * 1024;
 
-/// Each connection has a thread, a file descriptor, and up to a few times `MAX_MESSAGE` in memory.
+/// The maximum number of open connections. Each may take a thread, a file descriptor, and a few
+/// times `MAX_MESSAGE` of memory.
 const MAX_CONNECTIONS: usize = 512;
 
-/// The time for the whole head, however slowly its bytes come.
+/// How long a peer may take to send its complete head, even if it sends a byte now and then.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// After this long without a byte, the server sends a ping; after as long again, it closes.
+/// After this long without a byte, the server sends a ping. After as long again, it ends the
+/// connection.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a write may wait for a peer that doesn't read.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the server waits for the peer to read its last bytes and close the stream.
+/// How long the server waits for the peer to read the server's last bytes and close the stream.
 const LINGER: Duration = Duration::from_secs(1);
 
 fn main() -> io::Result<()> {
@@ -67,8 +69,8 @@ fn main() -> io::Result<()> {
                 serving.map(drop)
             }
             Err(error) => {
-                // The process may be out of file descriptors. Wait until connections end and free
-                // some.
+                // The process may be out of file descriptors. Wait a moment, so that connections
+                // can end and free some.
                 thread::sleep(Duration::from_millis(100));
                 Err(error)
             }
@@ -80,10 +82,10 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// A stream on which no read waits longer than it may.
+/// A stream that limits how long a read may wait.
 struct TimedReader<'a> {
     stream: &'a TcpStream,
-    /// The deadline for all reads together. Without one, each read may wait for `IDLE_TIMEOUT`.
+    /// The deadline for all reads together. If it's `None`, each read may wait for `IDLE_TIMEOUT`.
     deadline: Option<Instant>,
 }
 
@@ -103,8 +105,8 @@ impl Read for TimedReader<'_> {
 
 /// Serves one connection, from its first byte to its end.
 fn serve(mut stream: &TcpStream) -> io::Result<()> {
-    // Send a short message at once. Otherwise the kernel waits until the peer has acknowledged the
-    // message before it (Nagle's algorithm).
+    // Send short messages at once. Otherwise, the kernel may hold one back until the peer has
+    // acknowledged earlier bytes (Nagle's algorithm).
     stream.set_nodelay(true)?;
     stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
     // One buffer for the whole connection: it may already hold bytes that came after the head.
@@ -126,9 +128,9 @@ fn serve(mut stream: &TcpStream) -> io::Result<()> {
     hang_up(stream)
 }
 
-/// Ends the server's direction of the stream, and reads until the peer ends its own, but no longer
-/// than `LINGER`. If the server closed the socket with bytes unread, TCP would send a reset, which
-/// might overtake the server's last bytes.
+/// Shuts down the server's side of the stream, and discards bytes until the peer shuts down its
+/// own. After `LINGER`, starts no further read. If the server closed the socket with unread bytes,
+/// TCP would send a reset, which might overtake the server's last bytes.
 fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
     stream.set_read_timeout(Some(LINGER))?;
@@ -137,13 +139,13 @@ fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads the head, up to and with its empty line. The empty line is missing if the stream ends
-/// before it, or if the head is longer than `MAX_HEAD`.
+/// Reads the head, including the empty line that ends it. The result lacks this line if the stream
+/// ends too early, or if the head is longer than `MAX_HEAD`.
 fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
     let mut bytes = Vec::new();
     let mut reader = reader.take(MAX_HEAD);
     while !bytes.ends_with(b"\r\n\r\n") && reader.read_until(b'\n', &mut bytes)? > 0 {}
-    // Headers that the server doesn't use may hold bytes that aren't UTF-8.
+    // Headers that the server doesn't use may contain invalid UTF-8, which is no reason to fail.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -153,14 +155,14 @@ fn is_header(line: &str) -> bool {
     line.split_once(':').is_some_and(is_name) && !line.contains(['\r', '\n', '\0'])
 }
 
-/// Returns the header's values, one for each of its lines.
+/// Returns the values of all headers with this name. The result is empty if there's none.
 fn values<'a>(headers: &'a str, name: &str) -> Vec<&'a str> {
     let headers = headers.split("\r\n").filter_map(|line| line.split_once(':'));
     let known = headers.filter(|(known, _)| known.eq_ignore_ascii_case(name));
     known.map(|(_, value)| value.trim_matches([' ', '\t'])).collect()
 }
 
-/// Whether the header's list has this token, in any letter case. A list may span several lines.
+/// Whether the header's list contains this token, ignoring case. A list may span several lines.
 fn lists(headers: &str, name: &str, token: &str) -> bool {
     let list = values(headers, name).join(",");
     list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
@@ -181,7 +183,8 @@ fn refuse(refusal: Refusal) -> String {
 
 const SUBPROTOCOLS: [&str; 1] = ["echo"];
 
-/// Returns the 101, with the window for deflating if the server agrees to compress; or the refusal.
+/// Returns the 101 and the window for deflating, or the refusal of a request that breaks a rule.
+/// The window is `None` if messages stay uncompressed.
 fn decide(head: &str) -> Result<(String, Option<usize>), Refusal> {
     let head = head.strip_suffix("\r\n\r\n").and_then(|head| head.split_once("\r\n"));
     let (request_line, headers) = head.ok_or(BAD_REQUEST)?;
@@ -195,7 +198,7 @@ fn decide(head: &str) -> Result<(String, Option<usize>), Refusal> {
         (headers.split("\r\n").all(is_header), BAD_REQUEST),
         (request_line.starts_with("GET "), "405 Method Not Allowed\r\nAllow: GET"),
         (host.is_some(), BAD_REQUEST),
-        // The bytes after the head must be frames, so the request may have no body.
+        // The bytes after the head must be frames, so the request must not have a body.
         (values(headers, "Content-Length").iter().all(|length| *length == "0"), BAD_REQUEST),
         (values(headers, "Transfer-Encoding").is_empty(), BAD_REQUEST),
         // HTTP/1.0 has no Upgrade.
@@ -224,7 +227,7 @@ fn decide(head: &str) -> Result<(String, Option<usize>), Refusal> {
     Ok((response, window))
 }
 
-/// Returns the answer to an offer of compression, and the window for deflating; or `None`, which
+/// Returns the header that accepts a compression offer, and the window for deflating. `None`
 /// declines the offer.
 fn accept_offer(offer: &str) -> Option<(String, usize)> {
     let mut parameters = offer.split(';').map(str::trim);
@@ -245,7 +248,7 @@ fn accept_offer(offer: &str) -> Option<(String, usize)> {
         names.push(name);
         match (name, value.map(window_bits)) {
             ("server_no_context_takeover" | "client_no_context_takeover", None) => {}
-            // The server's inflater keeps 32 KiB, enough for any window of the client's.
+            // The server's inflater keeps 32 KiB, enough for any window that the client may use.
             ("client_max_window_bits", None | Some(Some(_))) => {}
             ("server_max_window_bits", Some(Some(bits))) => {
                 window = 1 << bits;
@@ -261,7 +264,7 @@ fn window_bits(value: &str) -> Option<u32> {
     (8..=15).find(|bits: &u32| bits.to_string() == value)
 }
 
-/// Returns the name or address in a Host, without the port; `None` if it isn't a host.
+/// Returns the name or address in a `Host` value, without the port, or `None` if it's malformed.
 fn host_name(host: &str) -> Option<&str> {
     let (name, port) = match host.rsplit_once(':') {
         // Colons within brackets belong to an IPv6 address, and not to the port.
@@ -276,7 +279,7 @@ fn host_name(host: &str) -> Option<&str> {
     (is_name && port.bytes().all(|byte| byte.is_ascii_digit())).then_some(name)
 }
 
-/// Whether a page of this origin has the host that the request's Host names, with any port.
+/// Whether the origin is http or https at this host, with any port. `false` if there's no host.
 fn is_own(origin: &str, host: Option<&str>) -> bool {
     let authority = origin.strip_prefix("http://").or(origin.strip_prefix("https://"));
     authority
@@ -288,7 +291,7 @@ fn is_own(origin: &str, host: Option<&str>) -> bool {
 /// The fixed text that every server appends to the client's key (RFC 6455 §1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Computes the answer to a client's key (RFC 6455 §4.2.2).
+/// Computes the `Sec-WebSocket-Accept` value for a client's key (RFC 6455 §4.2.2).
 fn accept_key(key: &str) -> String {
     BASE64_STANDARD.encode(Sha1::digest(format!("{key}{GUID}")))
 }
@@ -327,12 +330,12 @@ struct Message {
     opcode: u8,
     compressed: bool,
     payload: Vec<u8>,
-    /// How many of a text's bytes, from the first, have been checked and are complete characters.
+    /// How many bytes at the text's beginning have been checked. They're complete characters.
     checked: usize,
 }
 
 impl Message {
-    /// Checks the new bytes of a text. Fails if it isn't UTF-8, whatever bytes may follow.
+    /// Checks the text's new bytes. Fails if it can't become valid UTF-8, whatever bytes follow.
     fn check(&mut self) -> Result<(), Code> {
         if self.opcode != TEXT || self.compressed {
             return Ok(());
@@ -347,8 +350,8 @@ impl Message {
     }
 }
 
-/// Answers each message and control frame, until the connection has to end. The error is the close
-/// code.
+/// Answers each message and control frame until the connection has to end. Then returns the close
+/// code, as an error.
 fn converse(
     reader: &mut impl BufRead,
     mut writer: impl Write,
@@ -387,8 +390,8 @@ fn converse(
     }
 }
 
-/// Waits for the next frame. If the peer is silent for `IDLE_TIMEOUT`, sends it a ping and waits
-/// once more.
+/// Waits for the next frame's first byte. If the peer is silent for `IDLE_TIMEOUT`, sends a ping
+/// and waits as long again. Fails if the peer stays silent.
 fn await_frame(reader: &mut impl BufRead, writer: &mut impl Write) -> io::Result<()> {
     match reader.fill_buf() {
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
@@ -399,8 +402,8 @@ fn await_frame(reader: &mut impl BufRead, writer: &mut impl Write) -> io::Result
     }
 }
 
-/// Returns the code that answers the peer's Close: the peer's own code, or 1002 or 1007 if the
-/// Close is invalid.
+/// Returns the code that answers the peer's Close: the peer's own code, `NO_CODE` if it has none,
+/// or 1002 or 1007 if the Close is invalid.
 fn close_code(payload: &[u8]) -> Code {
     let [high, low, ref reason @ ..] = *payload else {
         return if payload.is_empty() { NO_CODE } else { PROTOCOL_ERROR };
@@ -460,7 +463,7 @@ fn read_header(reader: &mut impl BufRead, may_compress: bool) -> Result<Header, 
     Ok(Header { fin, compressed, opcode, length, mask: next_bytes(reader)? })
 }
 
-/// Returns the next `N` bytes of the stream, in however many reads they come.
+/// Returns the next `N` bytes of the stream, and reads until it has them all.
 fn next_bytes<const N: usize>(reader: &mut impl BufRead) -> Result<[u8; N], Code> {
     let mut bytes = [0; N];
     reader.read_exact(&mut bytes).or(Err(LOST))?;
@@ -486,8 +489,8 @@ fn read_payload(
         let masked = bytes[..count].iter().zip(header.mask.iter().cycle());
         message.payload.extend(masked.map(|(byte, mask)| byte ^ mask));
         reader.consume(count);
-        // `length` counts the bytes still to come, and `mask` begins with the byte for the next
-        // one.
+        // `length` always counts the bytes still to come, and `mask` begins with the mask byte for
+        // the first of them.
         header.length -= count as u64;
         header.mask.rotate_left(count % 4);
         message.check()?;
@@ -495,7 +498,8 @@ fn read_payload(
     Ok(())
 }
 
-/// Sends a message: deflated if both ends agreed to compress and if that makes it shorter.
+/// Sends a message: deflated if both ends agreed to compress and the result is shorter, otherwise
+/// unchanged.
 fn write_message(
     writer: &mut impl Write,
     opcode: u8,

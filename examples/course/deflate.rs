@@ -1,5 +1,5 @@
-//! DEFLATE by hand, as permessage-deflate uses it: compresses a message into a payload, and a
-//! payload back into its message.
+//! DEFLATE by hand, as permessage-deflate uses it: compresses a message into a payload, and
+//! decompresses a payload into its message.
 //!
 //! A payload is a sequence of blocks, without the last block's final four bytes. The inflater reads
 //! all three kinds of blocks, stops at a limit for the message, and refuses a payload that was cut
@@ -9,12 +9,12 @@
 /// How many bytes back a match may reach.
 pub const WINDOW: usize = 1 << 15;
 
-/// The end of each message, which the payload leaves out: an empty stored block without its first
-/// three bits.
+/// The four bytes at the end of each compressed message, which the payload omits: an empty stored
+/// block without its three header bits.
 const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
 
-/// The lengths for symbols 257 and up: the shortest length of each symbol, and below how many extra
-/// bits are added to it.
+/// For each symbol from 257 on: the shortest match length that it stands for. `LENGTH_BITS` says
+/// how many extra bits follow the symbol. Their value is added to this length.
 const LENGTH_BASES: [usize; 29] = [
     3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131,
     163, 195, 227, 258,
@@ -44,7 +44,7 @@ use InflateError::{NotDeflate, TooLong};
 /// Reads bits, the lowest of each byte first.
 struct BitReader<'a> {
     bytes: &'a [u8],
-    /// The bits that are read from `bytes` but not yet taken, and below how many they are.
+    /// The bits that have been read from `bytes` but not yet taken. `count` is their number.
     held: usize,
     count: u32,
 }
@@ -104,8 +104,9 @@ impl Code {
     }
 }
 
-/// Inflates a payload into its message of at most `limit` bytes. Matches may reach back into the
-/// `history`, the last bytes of the messages before it, to which this one is added.
+/// Inflates a payload into its message. Fails if the message is longer than `limit` bytes. Matches
+/// may reach back into `history`, the last 32 KiB of the earlier messages, to which this function
+/// adds the new message. After an error, `history` is empty, so the connection has to end.
 pub fn inflate(
     payload: &[u8],
     history: &mut Vec<u8>,
@@ -136,8 +137,8 @@ pub fn inflate(
             return Err(TooLong);
         }
         ends_empty = kind == 0 && output.len() == before;
-        // A deflater without a flush ends its stream, and the next one begins at the next byte
-        // (§7.2.3.4).
+        // A deflater that ends its stream, instead of flushing it, marks its block as the last one.
+        // The next block then begins at the next byte (§7.2.3.4).
         if is_last {
             bits.align();
         }
@@ -166,7 +167,8 @@ fn inflate_stored(bits: &mut BitReader, output: &mut Vec<u8>) -> Result<(), Infl
     Ok(())
 }
 
-/// Reads a block of bytes and matches. A match is a length, and how far back to copy it from.
+/// Reads a block of bytes and matches. A match says how many bytes to copy, and how far back they
+/// are.
 fn inflate_coded(
     bits: &mut BitReader,
     (literals, distances): &(Code, Code),
@@ -196,7 +198,8 @@ fn inflate_coded(
     Err(TooLong)
 }
 
-/// Reads the two codes at the beginning of a block. They are written in a third code.
+/// Reads the two codes at the beginning of a block: one for bytes and match lengths, and one for
+/// distances. A third code compresses both.
 fn read_codes(bits: &mut BitReader) -> Result<(Code, Code), InflateError> {
     const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
     let (literals, distances) = (257 + bits.take(5)?, 1 + bits.take(5)?);
@@ -256,11 +259,12 @@ impl BitWriter {
     }
 }
 
-/// Deflates a message into one block of the fixed code, whose matches reach back at most `window`
-/// bytes. Matches never reach into earlier messages.
+/// Deflates a message into one block of the fixed code, without the final `TAIL`. Matches reach
+/// back at most `window` bytes, and never into earlier messages.
 pub fn deflate(message: &[u8], window: usize) -> Vec<u8> {
     let mut bits = BitWriter::default();
-    // For each hash, where three bytes with this hash last began, counted from 1.
+    // For each hash, where three bytes with this hash last began, counted from 1. 0 means nowhere
+    // yet.
     let mut latest = vec![0; 1 << 12];
     let mut at = 0;
     // The block's header: not the last block, and of kind 1.

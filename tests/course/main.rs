@@ -1,6 +1,6 @@
-//! Tests the handwritten DEFLATE of the course's last stage: with the examples of RFC 7692 §7.2.3,
-//! by inflating what it deflated, and with the feature `deflate` against zlib. `tests/course/run`
-//! tests the servers of the stages.
+//! Tests the handwritten DEFLATE of the course's last stage. It must inflate the examples of RFC
+//! 7692 §7.2.3 and everything that it deflates itself. With the feature `deflate`, it must also
+//! understand zlib, and zlib must understand it. `tests/course/run` tests the stages' servers.
 
 #[path = "../../examples/course/deflate.rs"]
 #[allow(missing_docs)]
@@ -14,7 +14,8 @@ fn inflated(payload: &[u8]) -> Result<Vec<u8>, InflateError> {
     inflate(payload, &mut Vec::new(), LIMIT)
 }
 
-/// Texts that repeat themselves near and far, and bytes that don't.
+/// Messages to deflate: empty and short ones, some that repeat themselves at short or long
+/// distances, and some that don't.
 fn messages() -> Vec<Vec<u8>> {
     let mut state = 1_u32;
     let mut noise = move || {
@@ -76,7 +77,7 @@ fn inflate_refuses_a_payload_that_was_cut_short() {
 #[test]
 fn inflate_answers_each_payload_of_two_bytes() {
     for bytes in 0..=u16::MAX {
-        // Whatever it says: it says it, and doesn't panic.
+        // The result doesn't matter, as long as the inflater doesn't panic.
         let _ = inflated(&bytes.to_be_bytes());
         let _ = inflated(&[bytes.to_be_bytes(), [0x5A, 0xC3]].concat());
     }
@@ -90,7 +91,9 @@ fn inflate_stops_at_the_limit() {
     assert!(inflate(&payload, &mut Vec::new(), 100_000).is_ok());
 }
 
-/// Against zlib, in both directions and at each level, with the window of the messages before.
+/// Compares with zlib in both directions. This code must inflate what zlib deflates at several
+/// levels, with a window that spans the messages. And zlib must inflate what this code deflates,
+/// with each window of 9 to 15 bits.
 #[cfg(feature = "deflate")]
 #[test]
 fn zlib_and_the_code_by_hand_understand_each_other() {

@@ -1,11 +1,12 @@
-"""The museum's rooms 1 (lengths) and 2 (fragments, buffers, floods), held against a server of the course.
+"""Runs the attacks of the museum's rooms 1 (lengths) and 2 (fragments, buffers, floods) on a server of the course.
 
     python3 tests/course/rooms.py COMMAND...        such as target/release/examples/course_14
 
-Called by `run`. Each exhibit of those rooms (src/walkthrough/museum.md) that applies to an echo server without the
-library is a function here: it sends the bytes that went wrong elsewhere, and looks at the answer, at the memory of the
-server's process (the most it ever had, from the system) and at its processor time. A line for each; the exit status is
-0 if all hold. `cve_2026_54463` is left out: it needs the protocol of 2010, which the course doesn't speak.
+`run` calls this script. Each exhibit of those rooms (src/walkthrough/museum.md) that can happen to an echo server
+without the library has a function here. The function sends the bytes that another server handled wrongly. It checks the
+answer, and in some cases the peak memory or the processor time of the server's process. The script prints a line for
+each exhibit, and exits with 0 if all hold. `cve_2026_54463` is left out, because it needs the protocol of 2010, which
+the course doesn't speak.
 """
 
 import os
@@ -22,7 +23,7 @@ CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
 
 def header(opcode, length, fin=True, wide=False):
-    """Of a client's frame whose mask is zeros, so that a payload stands in it as it is."""
+    """Returns the header of a client's frame. Its mask is zero, so the payload follows unchanged."""
     first = bytes([(0x80 if fin else 0) | opcode])
     if length <= 125 and not wide:
         return first + bytes([0x80 | length]) + bytes(4)
@@ -36,7 +37,7 @@ def frame(opcode, payload=b"", fin=True):
 
 
 class Client:
-    """A connection after its handshake. It ends with a reset, so that no server lingers for it."""
+    """A connection after its handshake. It ends with a reset, so that the server doesn't wait for it."""
 
     def __init__(self, server):
         self.socket = socket.create_connection(server.address, PATIENCE)
@@ -60,7 +61,7 @@ class Client:
         self.socket.sendall(data)
 
     def receive(self):
-        """The next frame: its opcode and its payload."""
+        """Returns the next frame's opcode and payload."""
         first, second = self.reader.read(2)
         length = second & 0x7F
         if length >= 126:
@@ -92,7 +93,7 @@ class Client:
 
 
 class Server:
-    """Its process, started for one exhibit: the most memory that it ever had is then that exhibit's."""
+    """The server's process. Each exhibit starts a new one, so the peak memory is that of the exhibit."""
 
     def __init__(self, command):
         pipe = subprocess.PIPE
@@ -103,13 +104,13 @@ class Server:
         self.address = host, int(port)
 
     def memory(self):
-        """The most that the process ever had, in bytes."""
+        """Returns the process's peak memory, in bytes."""
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
             line = next(line for line in status if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024
 
     def seconds(self):
-        """Of processor time."""
+        """Returns the process's processor time, in seconds."""
         with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as stat:
             fields = stat.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -155,7 +156,7 @@ def rustsec_2022_0035(server):
     with Client(server) as client:
         client.send(header(BINARY, LIMIT, wide=True) + bytes(1000))
         client.socket.shutdown(socket.SHUT_WR)
-        # The server ends its stream when it has seen the end of this one.
+        # The server ends its side of the stream once it has read the end of this side.
         client.reader.read()
     assert server.memory() - before < LIMIT / 2, f"{server.memory() - before} bytes"
 
@@ -203,7 +204,7 @@ def cve_2026_65623(server):
             client.send(1000 * frame(CONTINUATION, piece, fin=False))
         client.send(frame(CONTINUATION))
         client.expect(TEXT, 100_001 * piece)
-    # Once for each fragment these would be 200 GB.
+    # Checking the whole message again for each fragment would take 200 GB of reads.
     assert server.seconds() - before < 8, f"{server.seconds() - before} s"
 
 

@@ -1,12 +1,12 @@
-"""Runs the coach on the course's references: is each stage enough, and is it needed?
+"""Runs the coach on the course's references, the servers of its stages: does each pass its own stage, but not the next?
 
     python3 tests/course/stages.py COACH [rust|python] [STAGE...]
 
-Called by `run`, which builds what this starts. A reference holds if it fails no MUST of its own stage and those
-before, and if the first check of the next stage that it doesn't pass is the one that the next chapter begins with.
+`run` calls this script, and builds the programs first. A reference holds if it fails no MUST of its own stage or an
+earlier one. On the next stage, the first check that it doesn't pass must be the one that the next chapter begins with.
 
-What the chapters show of the coach is held against it too, in the blocks that follow these marks, but for times,
-ports and random words; with UPDATE=1 those blocks are written anew:
+The script also compares the coach's output with the blocks that follow these marks in the chapters, ignoring times,
+ports and random words. UPDATE=1 rewrites those blocks:
 
     <!-- coach: before -->    what the coach says of the stage while the learner's server is that of the stage before
     <!-- coach: after -->     what it says when the stage holds
@@ -21,7 +21,7 @@ import sys
 
 LAST = {"rust": 14, "python": 11}
 AREAS = "head accept refuse frame lengths stream ping close fragments utf8 rules many policy deflate".split()
-# What the coach begins with when a stage is begun with the server of the one before.
+# What the coach prints first if a stage begins with the server of the stage before.
 FIRST = {
     2: "FAIL accept/present-once",
     3: "FAIL refuse/no-key",
@@ -34,7 +34,7 @@ FIRST = {
     10: "FAIL utf8/lone-continuation",
     11: "FAIL rules/unmasked",
     12: "FAIL many/two-at-once",
-    # Of these two the RFC leaves the choice: the coach only advises, or has nothing to ask.
+    # The RFC leaves these two stages open, so the coach only warns, or finds nothing to check.
     13: "warn policy/malformed-host",
     14: "stage 14 is open",
 }
@@ -46,7 +46,7 @@ def chapter(stage):
 
 
 class Server:
-    """A reference, or before the first one the starter, from its start to its end."""
+    """The process of a stage's reference server (for stage 0, the starter). The end of a `with` block kills it."""
 
     def __init__(self, language, stage):
         if stage == 0:
@@ -79,7 +79,7 @@ def coach(program, *arguments):
 
 
 def faults(program, language, stage):
-    """What doesn't hold of a reference, a line each."""
+    """Returns what a reference gets wrong, one line for each fault. An empty list means that it holds."""
     with Server(language, stage) as server:
         if not server.url.startswith("ws://"):
             return ["it doesn't listen"]
@@ -104,9 +104,9 @@ def faults(program, language, stage):
 
 @functools.cache
 def before(program, language, stage):
-    """What a learner sees who begins the stage: the diagnostic, without the bytes of this run."""
+    """Returns what a learner who begins this stage sees first: the diagnostic, without the exchanged bytes."""
     with Server(language, stage - 1) as server:
-        # What the chapters show is what a learner sees; the others needn't wait as long for what won't come.
+        # The chapters show the Rust servers with the usual timeout. For Python, a shorter one saves time.
         hurry = [] if language == "rust" else ["--timeout", "1000"]
         output = coach(program, *hurry, "--stage", str(stage), server.url)
     lines = output.replace(server.url, "ws://127.0.0.1:9001").splitlines()
@@ -123,13 +123,13 @@ def after(program, stage):
 
 
 def same(text):
-    """Without what differs from run to run."""
+    """Returns the text without what differs from run to run."""
     changing = r'[0-9]+\.[0-9] s|coach [0-9a-f]{8}|"[a-z]{40,}\.\.\."|[0-9]+ ms|127\.0\.0\.1:[0-9]+'
     return re.sub(changing, "..", text)
 
 
 def chapter_faults(program, stage):
-    """Which blocks of a chapter show what the coach doesn't say."""
+    """Returns a line for each block of a chapter that differs from what the coach prints."""
     path, found = chapter(stage), []
     if not os.path.exists(path):
         return [f"there's no {path}"]

@@ -1,12 +1,12 @@
-"""Stage 1, the head: the server reads a request, however its bytes arrive, and understands it.
+"""Stage 1, the head: the server reads a complete request, and recognizes a WebSocket handshake.
 
-It answers 101 to a request for a WebSocket, and closes the connection of any other request. It
-reads up to the empty line, and never more than MAX_HEAD. It compares names and tokens without
-letter case, and finds a token in a list that spans several lines. RFC 6455 section 4.2.1; RFC 9112
-sections 2 and 5.
+It answers a WebSocket request with 101, and doesn't answer any other request. In both cases, it
+then closes the connection. It reads up to the empty line, but no more than MAX_HEAD bytes. It
+ignores letter case in names and tokens, and finds a token in a list that spans several lines. RFC
+6455 section 4.2.1; RFC 9112 sections 2 and 5.
 
-Still missing: the answer to the key, without which no client accepts the 101 (stage 2), and the
-later stages. The server serves one peer at a time.
+Still missing: the accept value, without which no client accepts the 101 (stage 2), and all later
+stages. The server serves one client at a time.
 
 run: python3 course_01.py [ADDRESS]
 """
@@ -14,7 +14,7 @@ run: python3 course_01.py [ADDRESS]
 import socket
 import sys
 
-# The limit for a head, in bytes. The server never keeps more, whatever a peer sends.
+# The maximum size of a head, in bytes. The server stores no more, and rejects a longer head.
 MAX_HEAD = 16 * 1024
 
 
@@ -44,14 +44,14 @@ def serve(stream, reader):
 
 
 def read_head(reader):
-    """Reads the head. Its empty line is missing if the peer leaves early or sends too much."""
+    """Reads the head. It lacks its empty line if the stream ends early or the head is too long."""
     text = b""
     while not text.endswith(b"\r\n\r\n"):
         line = reader.readline(MAX_HEAD - len(text))
         if not line:
             break
         text += line
-    # Headers that the server doesn't use may hold bytes that aren't ASCII.
+    # Headers that the server doesn't use may contain other bytes than ASCII, which latin-1 accepts.
     return text.decode("latin-1")
 
 
@@ -62,13 +62,13 @@ class Head:
         self.headers = headers
 
     def values(self, name):
-        """Returns the header's values, one for each of its lines."""
+        """Returns the values of all headers with this name, or an empty list."""
         return [value for known, value in self.headers if known.lower() == name.lower()]
 
     def lists(self, name, token):
-        """Whether the header's list has this token, in any letter case.
+        """Whether the header's list contains this token, ignoring case.
 
-        A list may go on over several lines.
+        A list may span several lines.
         """
         items = ",".join(self.values(name)).split(",")
         return token.lower() in [item.strip(" \t").lower() for item in items]

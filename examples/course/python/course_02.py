@@ -1,10 +1,10 @@
 """Stage 2, the accept key: the server proves that it read this very request.
 
-It appends the GUID to the client's key, as text, hashes both with SHA-1, and sends the hash in
-base64. Now a client accepts the 101. RFC 6455 sections 1.3 and 4.2.2.
+It appends the GUID to the client's key (as text), hashes the result with SHA-1, and sends the hash
+in base64. Now a client accepts the 101. RFC 6455 sections 1.3 and 4.2.2.
 
-Still missing: a refusal that says why (stage 3), and frames (4): the server closes the stream
-after its 101.
+Still missing: refusals that say why (stage 3), and frames (4). The server closes the stream after
+its 101.
 
 run: python3 course_02.py [ADDRESS]
 """
@@ -14,7 +14,7 @@ import hashlib
 import socket
 import sys
 
-# The limit for a head, in bytes. The server never keeps more, whatever a peer sends.
+# The maximum size of a head, in bytes. The server stores no more, and rejects a longer head.
 MAX_HEAD = 16 * 1024
 
 
@@ -44,14 +44,14 @@ def serve(stream, reader):
 
 
 def read_head(reader):
-    """Reads the head. Its empty line is missing if the peer leaves early or sends too much."""
+    """Reads the head. It lacks its empty line if the stream ends early or the head is too long."""
     text = b""
     while not text.endswith(b"\r\n\r\n"):
         line = reader.readline(MAX_HEAD - len(text))
         if not line:
             break
         text += line
-    # Headers that the server doesn't use may hold bytes that aren't ASCII.
+    # Headers that the server doesn't use may contain other bytes than ASCII, which latin-1 accepts.
     return text.decode("latin-1")
 
 
@@ -62,13 +62,13 @@ class Head:
         self.headers = headers
 
     def values(self, name):
-        """Returns the header's values, one for each of its lines."""
+        """Returns the values of all headers with this name, or an empty list."""
         return [value for known, value in self.headers if known.lower() == name.lower()]
 
     def lists(self, name, token):
-        """Whether the header's list has this token, in any letter case.
+        """Whether the header's list contains this token, ignoring case.
 
-        A list may go on over several lines.
+        A list may span several lines.
         """
         items = ",".join(self.values(name)).split(",")
         return token.lower() in [item.strip(" \t").lower() for item in items]
@@ -107,7 +107,7 @@ GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 def accept_key(key):
-    """Computes the answer to a client's key (RFC 6455 section 4.2.2)."""
+    """Computes the Sec-WebSocket-Accept value for a client's key (RFC 6455 section 4.2.2)."""
     digest = hashlib.sha1((key + GUID).encode()).digest()
     return base64.b64encode(digest).decode()
 

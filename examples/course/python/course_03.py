@@ -1,9 +1,9 @@
 """Stage 3, refusals: a request that can't become a WebSocket gets an HTTP answer that says why.
 
-The server answers 400 to a head that is malformed, too long, or without a header that it must
-have; 405 to a method other than GET; 426 to a request that asks for no WebSocket, or for another
-version. After the answer, it waits a little for the peer to read it. RFC 6455 sections 4.2.1 and
-4.4.
+The server answers 400 if the request is malformed, is too long, has a body, or doesn't have exactly
+one Host and one valid key. It answers 405 if the method isn't GET, and 426 if the request doesn't
+ask for a WebSocket, or asks for another version. Then it waits a moment, so that the peer can read
+the answer. RFC 6455 sections 4.2.1 and 4.4.
 
 Still missing: frames (stage 4). The server closes the stream after its 101.
 
@@ -17,7 +17,7 @@ import socket
 import sys
 import time
 
-# The limit for a head, in bytes. The server never keeps more, whatever a peer sends.
+# The maximum size of a head, in bytes. The server stores no more, and rejects a longer head.
 MAX_HEAD = 16 * 1024
 
 
@@ -49,14 +49,14 @@ def serve(stream, reader):
 
 
 def read_head(reader):
-    """Reads the head. Its empty line is missing if the peer leaves early or sends too much."""
+    """Reads the head. It lacks its empty line if the stream ends early or the head is too long."""
     text = b""
     while not text.endswith(b"\r\n\r\n"):
         line = reader.readline(MAX_HEAD - len(text))
         if not line:
             break
         text += line
-    # Headers that the server doesn't use may hold bytes that aren't ASCII.
+    # Headers that the server doesn't use may contain other bytes than ASCII, which latin-1 accepts.
     return text.decode("latin-1")
 
 
@@ -70,13 +70,13 @@ class Head:
         self.headers = headers
 
     def values(self, name):
-        """Returns the header's values, one for each of its lines."""
+        """Returns the values of all headers with this name, or an empty list."""
         return [value for known, value in self.headers if known.lower() == name.lower()]
 
     def lists(self, name, token):
-        """Whether the header's list has this token, in any letter case.
+        """Whether the header's list contains this token, ignoring case.
 
-        A list may go on over several lines.
+        A list may span several lines.
         """
         items = ",".join(self.values(name)).split(",")
         return token.lower() in [item.strip(" \t").lower() for item in items]
@@ -117,7 +117,7 @@ def decide(head):
         (head.method == "GET", "405 Method Not Allowed\r\nAllow: GET"),
         (head.target != "", BAD_REQUEST),
         (len(head.values("Host")) == 1, BAD_REQUEST),
-        # The bytes after the head must be frames, so the request may have no body.
+        # The bytes after the head must be frames, so the request must not have a body.
         (all(length == "0" for length in head.values("Content-Length")), BAD_REQUEST),
         (not head.values("Transfer-Encoding"), BAD_REQUEST),
         # HTTP/1.0 has no Upgrade.
@@ -125,8 +125,7 @@ def decide(head):
         (head.lists("Upgrade", "websocket"), UPGRADE_REQUIRED),
         (head.lists("Connection", "Upgrade"), UPGRADE_REQUIRED),
         (head.values("Sec-WebSocket-Version") == ["13"], UPGRADE_REQUIRED),
-        # Base64 of 16 bytes: 22 digits and two signs for what is missing to 24. Two
-        # keys, joined, are not.
+        # The base64 of 16 bytes has 22 digits and two padding signs. Two joined keys don't match.
         (re.fullmatch("[A-Za-z0-9+/]{22}==", key), BAD_REQUEST),
     ]
     for holds, refusal in rules:
@@ -143,7 +142,7 @@ GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 def accept_key(key):
-    """Computes the answer to a client's key (RFC 6455 section 4.2.2)."""
+    """Computes the Sec-WebSocket-Accept value for a client's key (RFC 6455 section 4.2.2)."""
     digest = hashlib.sha1((key + GUID).encode()).digest()
     return base64.b64encode(digest).decode()
 
@@ -154,15 +153,15 @@ def refuse(stream, refusal):
     stream.sendall(response.encode())
 
 
-# How many seconds the server waits for the peer to read its last bytes and close.
+# How many seconds the server waits for the peer to read the server's last bytes and close.
 LINGER = 1
 
 
 def hang_up(stream):
-    """Ends the stream, and waits for the peer to end it too.
+    """Shuts down the server's side of the stream, and reads until the peer shuts down its own.
 
-    If the server closed it with bytes of the peer unread, TCP would reset it, and the reset might
-    overtake what the server wrote last.
+    If the server closed the socket with unread bytes, TCP would send a reset, which might overtake
+    the server's last bytes.
     """
     stream.shutdown(socket.SHUT_WR)
     stream.settimeout(LINGER)

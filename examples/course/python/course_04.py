@@ -1,10 +1,11 @@
 """Stage 4, the frame: the server echoes short messages.
 
-The server reads a frame's header, unmasks its payload and sends it back in a frame without a mask,
-text as text and binary as binary. RFC 6455 sections 5.2 and 5.3.
+The server reads a frame, unmasks its payload and sends it back in a frame without a mask, text as
+text and binary as binary. RFC 6455 sections 5.2 and 5.3.
 
 Still missing: payloads of more than 125 bytes (stage 5), a header that comes in two reads (6),
-pings (7), the closing handshake (8), messages in fragments (9). Other opcodes are ignored.
+pings (7), the closing handshake (8), fragmented messages (9). The server ignores all opcodes but
+text and binary.
 
 run: python3 course_04.py [ADDRESS]
 """
@@ -17,7 +18,7 @@ import sys
 import time
 from collections import namedtuple
 
-# The limit for a head, in bytes. The server never keeps more, whatever a peer sends.
+# The maximum size of a head, in bytes. The server stores no more, and rejects a longer head.
 MAX_HEAD = 16 * 1024
 
 
@@ -40,7 +41,7 @@ def main():
 
 def serve(stream, reader):
     """Serves one connection, from its first byte to its end."""
-    # A short message leaves at once, and doesn't wait until the peer has acknowledged the last.
+    # Send short messages at once, even if the peer hasn't acknowledged earlier bytes.
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         response = decide(parse_head(read_head(reader)))
@@ -52,14 +53,14 @@ def serve(stream, reader):
 
 
 def read_head(reader):
-    """Reads the head. Its empty line is missing if the peer leaves early or sends too much."""
+    """Reads the head. It lacks its empty line if the stream ends early or the head is too long."""
     text = b""
     while not text.endswith(b"\r\n\r\n"):
         line = reader.readline(MAX_HEAD - len(text))
         if not line:
             break
         text += line
-    # Headers that the server doesn't use may hold bytes that aren't ASCII.
+    # Headers that the server doesn't use may contain other bytes than ASCII, which latin-1 accepts.
     return text.decode("latin-1")
 
 
@@ -73,13 +74,13 @@ class Head:
         self.headers = headers
 
     def values(self, name):
-        """Returns the header's values, one for each of its lines."""
+        """Returns the values of all headers with this name, or an empty list."""
         return [value for known, value in self.headers if known.lower() == name.lower()]
 
     def lists(self, name, token):
-        """Whether the header's list has this token, in any letter case.
+        """Whether the header's list contains this token, ignoring case.
 
-        A list may go on over several lines.
+        A list may span several lines.
         """
         items = ",".join(self.values(name)).split(",")
         return token.lower() in [item.strip(" \t").lower() for item in items]
@@ -120,7 +121,7 @@ def decide(head):
         (head.method == "GET", "405 Method Not Allowed\r\nAllow: GET"),
         (head.target != "", BAD_REQUEST),
         (len(head.values("Host")) == 1, BAD_REQUEST),
-        # The bytes after the head must be frames, so the request may have no body.
+        # The bytes after the head must be frames, so the request must not have a body.
         (all(length == "0" for length in head.values("Content-Length")), BAD_REQUEST),
         (not head.values("Transfer-Encoding"), BAD_REQUEST),
         # HTTP/1.0 has no Upgrade.
@@ -128,8 +129,7 @@ def decide(head):
         (head.lists("Upgrade", "websocket"), UPGRADE_REQUIRED),
         (head.lists("Connection", "Upgrade"), UPGRADE_REQUIRED),
         (head.values("Sec-WebSocket-Version") == ["13"], UPGRADE_REQUIRED),
-        # Base64 of 16 bytes: 22 digits and two signs for what is missing to 24. Two
-        # keys, joined, are not.
+        # The base64 of 16 bytes has 22 digits and two padding signs. Two joined keys don't match.
         (re.fullmatch("[A-Za-z0-9+/]{22}==", key), BAD_REQUEST),
     ]
     for holds, refusal in rules:
@@ -146,7 +146,7 @@ GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 def accept_key(key):
-    """Computes the answer to a client's key (RFC 6455 section 4.2.2)."""
+    """Computes the Sec-WebSocket-Accept value for a client's key (RFC 6455 section 4.2.2)."""
     digest = hashlib.sha1((key + GUID).encode()).digest()
     return base64.b64encode(digest).decode()
 
@@ -157,15 +157,15 @@ def refuse(stream, refusal):
     stream.sendall(response.encode())
 
 
-# How many seconds the server waits for the peer to read its last bytes and close.
+# How many seconds the server waits for the peer to read the server's last bytes and close.
 LINGER = 1
 
 
 def hang_up(stream):
-    """Ends the stream, and waits for the peer to end it too.
+    """Shuts down the server's side of the stream, and reads until the peer shuts down its own.
 
-    If the server closed it with bytes of the peer unread, TCP would reset it, and the reset might
-    overtake what the server wrote last.
+    If the server closed the socket with unread bytes, TCP would send a reset, which might overtake
+    the server's last bytes.
     """
     stream.shutdown(socket.SHUT_WR)
     stream.settimeout(LINGER)
@@ -179,7 +179,7 @@ BINARY = 2
 
 
 def converse(stream, reader):
-    """Echoes each message until the stream ends."""
+    """Echoes each message. Ends only with an error, such as the end of the stream."""
     while True:
         header = read_header(reader)
         payload = read_payload(reader, header)
@@ -208,7 +208,7 @@ def read_header(reader):
 
 
 def next_bytes(reader, count):
-    """Returns the next bytes of the stream if one read brings them all, or raises an error."""
+    """Returns the next bytes of the stream. Fails if one read doesn't return them all."""
     data = reader.read1(count)
     if len(data) < count:
         raise EOFError("the stream ends inside a frame")

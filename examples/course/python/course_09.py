@@ -1,11 +1,11 @@
 """Stage 9, fragments: a message comes in one frame or in many, with pings in between.
 
 The first fragment has the message's opcode, the others have opcode 0, and FIN marks the last one.
-The server keeps one message until it's complete, and bounds the total size of its fragments. It
-answers 1002 to a continuation without a message, and to a new message before the last one is
-complete. RFC 6455 section 5.4.
+The server keeps one message until it's complete, and limits the total size of its fragments. It
+sends 1002 if a continuation has no message to continue, or if a new message begins before the
+current one is complete. RFC 6455 section 5.4.
 
-Still missing: the checks of text (stage 10) and of the other rules for a peer (11).
+Still missing: the validation of text (stage 10) and of frames (11).
 
 run: python3 course_09.py [ADDRESS]
 """
@@ -18,7 +18,7 @@ import sys
 import time
 from collections import namedtuple
 
-# The limit for a head, in bytes. The server never keeps more, whatever a peer sends.
+# The maximum size of a head, in bytes. The server stores no more, and rejects a longer head.
 MAX_HEAD = 16 * 1024
 
 
@@ -41,7 +41,7 @@ def main():
 
 def serve(stream, reader):
     """Serves one connection, from its first byte to its end."""
-    # A short message leaves at once, and doesn't wait until the peer has acknowledged the last.
+    # Send short messages at once, even if the peer hasn't acknowledged earlier bytes.
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         response = decide(parse_head(read_head(reader)))
@@ -57,14 +57,14 @@ def serve(stream, reader):
 
 
 def read_head(reader):
-    """Reads the head. Its empty line is missing if the peer leaves early or sends too much."""
+    """Reads the head. It lacks its empty line if the stream ends early or the head is too long."""
     text = b""
     while not text.endswith(b"\r\n\r\n"):
         line = reader.readline(MAX_HEAD - len(text))
         if not line:
             break
         text += line
-    # Headers that the server doesn't use may hold bytes that aren't ASCII.
+    # Headers that the server doesn't use may contain other bytes than ASCII, which latin-1 accepts.
     return text.decode("latin-1")
 
 
@@ -78,13 +78,13 @@ class Head:
         self.headers = headers
 
     def values(self, name):
-        """Returns the header's values, one for each of its lines."""
+        """Returns the values of all headers with this name, or an empty list."""
         return [value for known, value in self.headers if known.lower() == name.lower()]
 
     def lists(self, name, token):
-        """Whether the header's list has this token, in any letter case.
+        """Whether the header's list contains this token, ignoring case.
 
-        A list may go on over several lines.
+        A list may span several lines.
         """
         items = ",".join(self.values(name)).split(",")
         return token.lower() in [item.strip(" \t").lower() for item in items]
@@ -125,7 +125,7 @@ def decide(head):
         (head.method == "GET", "405 Method Not Allowed\r\nAllow: GET"),
         (head.target != "", BAD_REQUEST),
         (len(head.values("Host")) == 1, BAD_REQUEST),
-        # The bytes after the head must be frames, so the request may have no body.
+        # The bytes after the head must be frames, so the request must not have a body.
         (all(length == "0" for length in head.values("Content-Length")), BAD_REQUEST),
         (not head.values("Transfer-Encoding"), BAD_REQUEST),
         # HTTP/1.0 has no Upgrade.
@@ -133,8 +133,7 @@ def decide(head):
         (head.lists("Upgrade", "websocket"), UPGRADE_REQUIRED),
         (head.lists("Connection", "Upgrade"), UPGRADE_REQUIRED),
         (head.values("Sec-WebSocket-Version") == ["13"], UPGRADE_REQUIRED),
-        # Base64 of 16 bytes: 22 digits and two signs for what is missing to 24. Two
-        # keys, joined, are not.
+        # The base64 of 16 bytes has 22 digits and two padding signs. Two joined keys don't match.
         (re.fullmatch("[A-Za-z0-9+/]{22}==", key), BAD_REQUEST),
     ]
     for holds, refusal in rules:
@@ -151,7 +150,7 @@ GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 def accept_key(key):
-    """Computes the answer to a client's key (RFC 6455 section 4.2.2)."""
+    """Computes the Sec-WebSocket-Accept value for a client's key (RFC 6455 section 4.2.2)."""
     digest = hashlib.sha1((key + GUID).encode()).digest()
     return base64.b64encode(digest).decode()
 
@@ -162,15 +161,15 @@ def refuse(stream, refusal):
     stream.sendall(response.encode())
 
 
-# How many seconds the server waits for the peer to read its last bytes and close.
+# How many seconds the server waits for the peer to read the server's last bytes and close.
 LINGER = 1
 
 
 def hang_up(stream):
-    """Ends the stream, and waits for the peer to end it too.
+    """Shuts down the server's side of the stream, and reads until the peer shuts down its own.
 
-    If the server closed it with bytes of the peer unread, TCP would reset it, and the reset might
-    overtake what the server wrote last.
+    If the server closed the socket with unread bytes, TCP would send a reset, which might overtake
+    the server's last bytes.
     """
     stream.shutdown(socket.SHUT_WR)
     stream.settimeout(LINGER)
@@ -194,7 +193,7 @@ MAX_MESSAGE = 16 * 1024 * 1024
 
 
 class Violation(Exception):
-    """An error of the peer. The close code tells it what was wrong."""
+    """A mistake of the peer. The close code tells the peer what was wrong."""
 
     def __init__(self, code):
         super().__init__(code)
@@ -266,7 +265,7 @@ def read_header(reader):
 
 
 def next_bytes(reader, count):
-    """Returns the next bytes of the stream, in however many reads they come."""
+    """Returns the next bytes of the stream, and reads until it has them all."""
     data = reader.read(count)
     if len(data) < count:
         raise EOFError("the stream ends inside a frame")

@@ -13,7 +13,7 @@ int main(int argc, char **argv) {
     char host[16] = "127.0.0.1";
     unsigned short port = 9001;
     if (argc > 1 && sscanf(argv[1], "%15[0-9.]:%hu", host, &port) != 2) return 2;
-    signal(SIGPIPE, SIG_IGN); /* A write to a peer that has left fails, and doesn't end the server. */
+    signal(SIGPIPE, SIG_IGN); /* A write to a peer that has left must fail, and not end the server. */
 
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
     socklen_t size = sizeof address;
@@ -30,7 +30,7 @@ int main(int argc, char **argv) {
     for (int peer; (peer = accept(listener, NULL, NULL)) >= 0; close(peer)) {
         char buffer[4096];
         ssize_t count;
-        /* A read brings what has come so far, which may be less than a request, or more. */
+        /* A read returns what has arrived so far, which may be less than a request, or more. */
         while ((count = read(peer, buffer, sizeof buffer)) > 0) {
             fwrite(buffer, 1, count, stdout);
             fflush(stdout);

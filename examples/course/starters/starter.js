@@ -8,7 +8,7 @@ const colon = address.lastIndexOf(":");
 const [host, port] = [address.slice(0, colon), Number(address.slice(colon + 1))];
 
 const server = net.createServer((socket) => {
-  // Node calls this for each piece of the stream that comes, wherever it's cut.
+  // Node calls this for each piece of the stream that arrives. A piece may begin and end anywhere.
   socket.on("data", (bytes) => process.stdout.write(bytes));
   socket.on("error", (error) => console.error(error.message));
   // Next: wait for the empty line, then answer with socket.write("HTTP/1.1 ...").

@@ -14,7 +14,7 @@ print(f"listening on ws://{host}:{port}", flush=True)
 while True:
     stream, _ = listener.accept()
     with stream:
-        # A read brings what has come so far, which may be less than a request, or more.
+        # A read returns what has arrived so far, which may be less than a request, or more.
         while data := stream.recv(4096):
             print(data.decode("latin-1"), end="", flush=True)
             # Next: stop at the empty line, then answer with stream.sendall(b"HTTP/1.1 ...").

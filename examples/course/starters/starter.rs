@@ -12,7 +12,7 @@ fn main() -> io::Result<()> {
     println!("listening on ws://{}", listener.local_addr()?);
     for stream in listener.incoming() {
         let (mut stream, mut buffer) = (stream?, [0; 4096]);
-        // A read brings what has come so far, which may be less than a request, or more.
+        // A read returns what has arrived so far, which may be less than a request, or more.
         while let Ok(count @ 1..) = stream.read(&mut buffer) {
             io::stdout().write_all(&buffer[..count])?;
             io::stdout().flush()?;
