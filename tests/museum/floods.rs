@@ -94,7 +94,7 @@ fn cve_2026_48779_what_if_a_message_has_more_fragments_than_sense() {
 /// was `Err(error) if is_timeout(&error) && waits + 1 < CALLS_PER_DEADLINE => waits += 1,`
 /// now `Err(error) if is_timeout(&error) => waits = 0,`
 /// and: src/transport/min_write_rate.rs
-/// was `Some(then) if written - then < MIN_PROGRESS => {`
+/// was `Some((_, before)) if written - before < MIN_PROGRESS => {`
 /// now `Some(_) if false => {`
 #[test]
 fn rustsec_2020_0043_what_if_a_peer_asks_and_reads_no_answer() {
