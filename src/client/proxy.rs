@@ -17,13 +17,14 @@
 //!   variable from a client's `Proxy:` header (httpoxy, CVE-2016-5385).
 //! - The proxy's response is bounded in size and in time, as a server's response is.
 
+use std::io::ErrorKind;
 use std::net::IpAddr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::diagnostic::misuse::Misuse;
-use crate::error::{Error, Result};
+use crate::error::{Error, InHandshake, Result};
 use crate::frames::buffer::Buffer;
 use crate::handshake::client::{HandshakeError, status_of};
 use crate::handshake::url::Address;
@@ -168,7 +169,7 @@ impl Proxy {
         request += "\r\n";
         let late_or_lost = |error| match is_timeout(&error) {
             true => Error::PeerTimeout,
-            false => Error::ConnectionLost(error),
+            false => InHandshake::mark(error),
         };
         write_before(deadline, stream, request.as_bytes()).map_err(late_or_lost)?;
         let mut buffer = Buffer::default();
@@ -178,7 +179,7 @@ impl Proxy {
                     HandshakeError::by_proxy(None, &self.host, &refusal.diagnostic().seen).into()
                 }
                 NoHead::Late => Error::PeerTimeout,
-                NoHead::Ended => Error::ConnectionLost(std::io::ErrorKind::UnexpectedEof.into()),
+                NoHead::Ended => InHandshake::mark(ErrorKind::UnexpectedEof.into()),
                 NoHead::Broken(error) => late_or_lost(error),
             })?;
         let head = Head::parse_response(&buffer.unread()[..length]).map_err(|refusal| {

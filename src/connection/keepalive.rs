@@ -21,7 +21,7 @@ pub(crate) struct Keepalive {
     limits: Arc<Limits>,
     /// The time of the last sign of life from the peer. Before the first one, the time at which the
     /// connection was opened.
-    heard: Instant,
+    last_sign_of_life: Instant,
     ping: Option<Ping>,
     /// The round-trip time of the last ping that the peer answered. `None` before the first pong.
     pub(crate) latency: Option<Duration>,
@@ -50,7 +50,7 @@ pub(crate) enum SilenceAction {
 
 impl Keepalive {
     pub(crate) fn new(limits: Arc<Limits>) -> Keepalive {
-        Keepalive { limits, heard: Instant::now(), ping: None, latency: None }
+        Keepalive { limits, last_sign_of_life: Instant::now(), ping: None, latency: None }
     }
 
     /// Returns how long the next read may wait before the reading thread must call `check`.
@@ -65,7 +65,7 @@ impl Keepalive {
     /// Records a sign of life: bytes have arrived from the peer, or another thread is writing to
     /// it. This cancels the deadline that a ping has set.
     pub(crate) fn note_sign_of_life(&mut self) {
-        self.heard = Instant::now();
+        self.last_sign_of_life = Instant::now();
         if let Some(ping) = &mut self.ping {
             ping.give_up_deadline = None;
         }
@@ -78,7 +78,7 @@ impl Keepalive {
             (Some(deadline), _) if deadline.has_passed() => SilenceAction::GiveUp,
             // A timer may fire a tick early. Therefore a wait of the full time counts, even if the
             // clock shows less.
-            (None, Some(every)) if waited >= every || self.heard.elapsed() >= every => {
+            (None, Some(every)) if waited >= every || self.last_sign_of_life.elapsed() >= every => {
                 SilenceAction::SendPing
             }
             _ => SilenceAction::Wait,

@@ -151,7 +151,7 @@ impl<'a> MessageWriter<'a> {
 
     fn send_fragment(&mut self, fin: bool) -> Result<()> {
         if self.kind == MessageKind::Text && !fin {
-            self.bytes = self.text.take_whole().into_bytes();
+            self.bytes = self.text.take_complete().into_bytes();
         }
         let mut encoder = self.write_half.lock();
         let after_batch = encoder.fragment(self.opcode, &self.bytes, fin)?;
@@ -169,7 +169,7 @@ impl Write for MessageWriter<'_> {
         let gathered = match self.kind {
             MessageKind::Text => {
                 self.text.push(piece).map_err(|_| crate::Error::from(Misuse::NotUtf8))?;
-                self.text.whole_length()
+                self.text.complete_length()
             }
             MessageKind::Binary => {
                 self.bytes.extend_from_slice(piece);
@@ -185,7 +185,7 @@ impl Write for MessageWriter<'_> {
     /// Sends the collected bytes as a fragment. In a text message, an incomplete character at the
     /// end stays for the next fragment. Does nothing if there's nothing to send.
     fn flush(&mut self) -> io::Result<()> {
-        match self.bytes.is_empty() && self.text.whole_length() == 0 {
+        match self.bytes.is_empty() && self.text.complete_length() == 0 {
             true => Ok(()),
             false => Ok(self.send_fragment(false)?),
         }

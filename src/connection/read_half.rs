@@ -39,7 +39,7 @@ const SHORTEST_READ: Duration = Duration::from_millis(1);
 ///   small `Limits::close` would keep waking the threads of idle connections.
 /// - While our Close waits for other threads' messages, it's a maximum. The thread checks at least
 ///   this often whether those messages make progress.
-const MIN_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+const CLOSE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The maximum number of reads after the deadline for the peer's last bytes. These reads fetch
 /// bytes that may have arrived in time but weren't read yet. This many reads are enough to empty
 /// the largest receive buffer that the operating system keeps for a socket.
@@ -308,7 +308,7 @@ impl ReadHalf {
             OurSide::Open if self.write_half.is_shared() => self
                 .keepalive
                 .until_next_check()
-                .min(self.write_half.limits.close.max(MIN_CHECK_INTERVAL)),
+                .min(self.write_half.limits.close.max(CLOSE_CHECK_INTERVAL)),
             OurSide::Open => self.keepalive.until_next_check(),
             // Other threads are still sending messages that go out before our Close. The reading
             // thread checks now and then whether these messages make progress.
@@ -316,7 +316,7 @@ impl ReadHalf {
                 self.hurry_close_if_stalled();
                 self.keepalive
                     .until_next_check()
-                    .min(MIN_CHECK_INTERVAL)
+                    .min(CLOSE_CHECK_INTERVAL)
                     .min(self.write_half.limits.write)
             }
             OurSide::Sent(answer_by) | OurSide::Broken(_, answer_by) => {

@@ -215,7 +215,7 @@ impl Assembler {
     /// the assembler.
     pub fn take_arrived(&mut self) -> Vec<u8> {
         match self.inside {
-            Some(MessageKind::Text) => self.text.take_whole().into_bytes(),
+            Some(MessageKind::Text) => self.text.take_complete().into_bytes(),
             _ => std::mem::take(&mut self.bytes),
         }
     }

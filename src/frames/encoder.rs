@@ -50,7 +50,7 @@ pub struct Encoder {
     deflater: Option<Box<Deflater>>,
     /// Whether the message that's being sent in fragments is compressed. The length of its first
     /// fragment decides this.
-    compressing: bool,
+    compressing_message: bool,
     batch: Batch,
     closed: bool,
     /// The number of complete messages that have entered the batch since the last call to
@@ -63,7 +63,14 @@ impl Encoder {
     /// this creates a server's encoder, which doesn't mask.
     pub fn new(masks: Option<Masks>) -> Encoder {
         let batch = Batch::default();
-        Encoder { masks, deflater: None, compressing: false, batch, closed: false, messages: 0 }
+        Encoder {
+            masks,
+            deflater: None,
+            compressing_message: false,
+            batch,
+            closed: false,
+            messages: 0,
+        }
     }
 
     /// Sets the deflater that compresses our messages. With `None`, our messages go out
@@ -225,11 +232,11 @@ impl Encoder {
         // message.
         let is_first = opcode != Opcode::Continuation;
         if is_first {
-            self.compressing =
+            self.compressing_message =
                 !plain && self.deflater.as_ref().is_some_and(|d| d.wants(payload.len()));
         }
         match &mut self.deflater {
-            Some(deflater) if self.compressing => {
+            Some(deflater) if self.compressing_message => {
                 let deflated = deflater.deflate(payload, fin);
                 let after_batch = self.append_frame(opcode, is_first, &deflated, fin);
                 self.append(after_batch);

@@ -58,13 +58,13 @@ impl Text {
 
     /// Returns the length, in bytes, of the complete characters that have arrived and haven't been
     /// taken.
-    pub fn whole_length(&self) -> usize {
+    pub fn complete_length(&self) -> usize {
         self.valid.len()
     }
 
     /// Removes and returns the complete characters that have arrived. The bytes of an incomplete
     /// character stay for the next piece.
-    pub fn take_whole(&mut self) -> String {
+    pub fn take_complete(&mut self) -> String {
         std::mem::take(&mut self.valid)
     }
 
@@ -72,7 +72,7 @@ impl Text {
     /// middle of a character.
     pub fn finish(&mut self) -> Result<String, NotUtf8> {
         match std::mem::take(&mut self.incomplete_length) {
-            0 => Ok(self.take_whole()),
+            0 => Ok(self.take_complete()),
             _ => Err(NotUtf8),
         }
     }
@@ -224,7 +224,7 @@ mod tests {
     fn taking_text_out_keeps_an_incomplete_character_for_later() {
         let mut text = Text::default();
         text.push(b"a\xe2\x98").unwrap();
-        assert_eq!(text.take_whole(), "a");
+        assert_eq!(text.take_complete(), "a");
         text.push(b"\x83b").unwrap();
         assert_eq!(text.finish().as_deref(), Ok("\u{2603}b"));
     }

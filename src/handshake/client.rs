@@ -120,7 +120,7 @@ impl ClientRequest {
         // RFC 9110 §7.8: HTTP/1.0 has no upgrades.
         if head.first_line().starts_with("HTTP/1.0") {
             let seen = quote(head.first_line());
-            return Err(HandshakeError::new(Some(101), "a 101 of HTTP/1.0", seen));
+            return Err(HandshakeError::new(Some(101), "a 101 of HTTP/1.0", seen).with_head(head));
         }
         // §4.1: `Upgrade` is websocket, `Connection` lists upgrade.
         if !head.only("Upgrade").is_some_and(|one| one.eq_ignore_ascii_case("websocket")) {
@@ -135,7 +135,7 @@ impl ClientRequest {
             return Err(wrong_101(head, "Sec-WebSocket-Accept", &expected));
         }
         // §4.1: the server names only extensions and subprotocols that the client offered.
-        let deflate = deflate_params::verify_answer(head, offers)
+        let deflate = deflate_params::verify_response(head, offers)
             .map_err(|expected| wrong_101(head, HEADER, expected))?;
         let subprotocol = head.only("Sec-WebSocket-Protocol");
         let is_offered = |chosen: &str| self.subprotocols.iter().any(|offered| offered == chosen);
@@ -168,9 +168,9 @@ pub struct HandshakeError {
     /// The HTTP status of the server's or the proxy's response, or `None` if the response wasn't
     /// valid HTTP.
     pub status: Option<u16>,
-    /// The head of the server's response, or `None` if the response wasn't valid HTTP, was a 101 of
-    /// HTTP/1.0, or came from a proxy that opened no tunnel. The application may need the head's
-    /// `Retry-After`, `Location` or `WWW-Authenticate`.
+    /// The head of the server's response, or `None` if the response wasn't valid HTTP, or came from
+    /// a proxy that opened no tunnel. The application may need the head's `Retry-After`, `Location`
+    /// or `WWW-Authenticate`.
     pub head: Option<Box<Head>>,
     /// The response's body as text: at most 4 KiB, and only what arrives within a second. It's
     /// empty if the response has no body.
@@ -247,7 +247,7 @@ fn indented(body: &str) -> String {
 impl std::error::Error for HandshakeError {}
 
 /// The headers in which a server tells a refused client what to do instead.
-const ADVICE: [&str; 5] =
+const ADVICE_HEADERS: [&str; 5] =
     ["Location", "WWW-Authenticate", "Proxy-Authenticate", "Retry-After", "Sec-WebSocket-Version"];
 
 fn not_switching(status: u16, head: &Head) -> HandshakeError {
@@ -261,7 +261,7 @@ fn not_switching(status: u16, head: &Head) -> HandshakeError {
         _ => "another answer",
     };
     let mut seen = quote(head.first_line());
-    for name in ADVICE {
+    for name in ADVICE_HEADERS {
         if let Some(value) = head.header(name) {
             seen += &format!(", {name}: {}", quote(value));
         }

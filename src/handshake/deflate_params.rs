@@ -184,7 +184,7 @@ impl DeflateParams {
     /// Validates the parameters of a server's response against the client's `offer`. Returns the
     /// parameters that both ends must use. The error describes the response that the client
     /// expected.
-    fn check_answer(self, offer: &DeflateParams) -> Result<DeflateParams, &'static str> {
+    fn check_response(self, offer: &DeflateParams) -> Result<DeflateParams, &'static str> {
         // RFC 7692 §7.1.1.1, §7.1.2.1: a server accepts all demands of an offer, or declines it.
         if offer.server_no_context_takeover && !self.server_no_context_takeover {
             return Err("server_no_context_takeover, which was asked for");
@@ -205,11 +205,11 @@ impl DeflateParams {
         })
     }
 
-    /// Parses the parameters of a client's offer, or of a server's response if `is_answer` is
+    /// Parses the parameters of a client's offer, or of a server's response if `is_response` is
     /// `true`. Returns `None` if a parameter is unknown, repeated or invalid. In an offer,
     /// `client_max_window_bits` may have no value, which counts as 15. In a response, it must have
     /// one.
-    pub fn parse(extension: &Extension, is_answer: bool) -> Option<DeflateParams> {
+    pub fn parse(extension: &Extension, is_response: bool) -> Option<DeflateParams> {
         let mut params = DeflateParams::default();
         let mut seen = Vec::new();
         for (name, value) in &extension.parameters {
@@ -229,7 +229,7 @@ impl DeflateParams {
                 }
                 // RFC 7692 §7.1.2.2: in an offer, the parameter may have no value. It then
                 // indicates only that the client supports the parameter.
-                ("client_max_window_bits", None) if !is_answer => {
+                ("client_max_window_bits", None) if !is_response => {
                     params.client_max_window_bits = Some(MAX_WINDOW_BITS);
                 }
                 // RFC 7692 §7.1: any other parameter or value is invalid.
@@ -264,7 +264,7 @@ impl fmt::Display for DeflateParams {
 /// Chooses the request's first compression offer that the server can meet, and returns the server's
 /// response to it. Returns `None` if the server can meet no offer, or if compression is off
 /// (`settings` is `None`). Refuses a request whose list of extensions is malformed.
-pub fn choose_answer(
+pub fn choose_response(
     head: &Head,
     settings: Option<&DeflateConfig>,
 ) -> Result<Option<DeflateParams>, Refusal> {
@@ -284,7 +284,7 @@ pub fn choose_answer(
 /// Validates the server's response in `head` against the client's `offers`. Returns the agreed
 /// parameters, or `None` if the server declined compression. Fails if the response is invalid or
 /// matches no offer. The error describes what the client expected.
-pub fn verify_answer(
+pub fn verify_response(
     head: &Head,
     offers: &[DeflateParams],
 ) -> Result<Option<DeflateParams>, &'static str> {
@@ -300,8 +300,8 @@ pub fn verify_answer(
             // RFC 7692 §7.1: a response with an invalid parameter fails the connection.
             let params =
                 DeflateParams::parse(one, true).ok_or("parameters of RFC 7692, each once")?;
-            let checked = params.check_answer(first);
-            let or_another = || others.iter().find_map(|offer| params.check_answer(offer).ok());
+            let checked = params.check_response(first);
+            let or_another = || others.iter().find_map(|offer| params.check_response(offer).ok());
             checked.or_else(|why| or_another().ok_or(why)).map(Some)
         }
         _ => Err("permessage-deflate once, or none"),
@@ -336,7 +336,7 @@ mod tests {
     /// Returns the header value that a server with these settings sends in response to an offer, or
     /// an empty string if the server declines the offer.
     fn answered(offer: &str, settings: &DeflateConfig) -> String {
-        let params = choose_answer(&head(&[offer]), Some(settings)).unwrap();
+        let params = choose_response(&head(&[offer]), Some(settings)).unwrap();
         params.map(|params| params.to_string()).unwrap_or_default()
     }
 
@@ -426,7 +426,7 @@ mod tests {
 
     #[test]
     fn server_without_settings_for_compression_agrees_to_nothing() {
-        assert_eq!(choose_answer(&head(&["permessage-deflate"]), None).unwrap(), None);
+        assert_eq!(choose_response(&head(&["permessage-deflate"]), None).unwrap(), None);
     }
 
     #[test]
@@ -434,7 +434,7 @@ mod tests {
         for bad in ["permessage-deflate; =", "permessage-deflate; server_max_window_bits=", "a b"] {
             for settings in [None, Some(&DeflateConfig::default())] {
                 assert_eq!(
-                    choose_answer(&head(&["a", bad]), settings).unwrap_err().status(),
+                    choose_response(&head(&["a", bad]), settings).unwrap_err().status(),
                     400,
                     "{bad}"
                 );
@@ -459,7 +459,7 @@ mod tests {
     /// Returns the compression windows of client and server that a client with these `settings`
     /// agrees to when it receives this response. Returns `None` if the client rejects the response.
     fn agreed(lines: &[&str], settings: &DeflateConfig) -> Option<(Window, Window)> {
-        let params = verify_answer(&head(lines), &[DeflateParams::offer(settings)]).ok()??;
+        let params = verify_response(&head(lines), &[DeflateParams::offer(settings)]).ok()??;
         Some((params.of_client(), params.of_server()))
     }
 
@@ -508,8 +508,8 @@ mod tests {
         ] {
             assert_eq!(agreed(&[&format!("{name}{missing}")], &ALL), None, "{missing}");
         }
-        assert!(verify_answer(&head(&[name]), &[]).is_err());
-        assert_eq!(verify_answer(&head(&[]), &[DeflateParams::offer(&ALL)]), Ok(None));
+        assert!(verify_response(&head(&[name]), &[]).is_err());
+        assert_eq!(verify_response(&head(&[]), &[DeflateParams::offer(&ALL)]), Ok(None));
     }
 
     #[test]
@@ -527,7 +527,8 @@ mod tests {
             // No offer allows the server to limit the client's window.
             ("; server_max_window_bits=9; client_max_window_bits=9", None),
         ] {
-            let verified = verify_answer(&head(&[&format!("permessage-deflate{answer}")]), &offers);
+            let verified =
+                verify_response(&head(&[&format!("permessage-deflate{answer}")]), &offers);
             let takeover = verified.ok().flatten().map(|params| params.of_client().takeover);
             assert_eq!(takeover, client_takes_over, "{answer}");
         }

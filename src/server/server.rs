@@ -350,7 +350,7 @@ fn give_thread(
 ) {
     let id = shared.registry.next_id();
     let accepted = Accepted { id, stream: stream.clone(), shared: shared.clone() };
-    if let Err(error) = threads.give(accepted) {
+    if let Err(error) = threads.assign(accepted) {
         log::warn!("{id} gets no thread: {error}");
         refusing.hand_over(stream);
     }

@@ -29,7 +29,7 @@ pub(crate) struct ThreadPool<Connection> {
 struct IdleThreads<Connection> {
     state: Mutex<State<Connection>>,
     /// Wakes one idle thread, which takes a connection from `waiting`.
-    given: Condvar,
+    assigned: Condvar,
 }
 
 struct State<Connection> {
@@ -45,20 +45,20 @@ impl<Connection: Send + 'static> ThreadPool<Connection> {
     /// Creates a pool without threads. Its threads will call `serve` for each connection.
     pub(crate) fn new(stack: usize, serve: fn(Connection)) -> ThreadPool<Connection> {
         let state = Mutex::new(State { waiting: VecDeque::new(), idle: 0 });
-        let idle = Arc::new(IdleThreads { state, given: Condvar::new() });
+        let idle = Arc::new(IdleThreads { state, assigned: Condvar::new() });
         ThreadPool { stack, serve, idle }
     }
 
     /// Gives the connection to an idle thread, or to a new thread if none is idle. Fails if no new
     /// thread can be started, for example because the thread budget is used up.
-    pub(crate) fn give(&self, connection: Connection) -> io::Result<()> {
+    pub(crate) fn assign(&self, connection: Connection) -> io::Result<()> {
         let mut state = lock(&self.idle.state);
         if state.idle > state.waiting.len() {
             state.waiting.push_back(connection);
             // The lock is released first. Otherwise the waking thread would find it taken, and
             // sleep again.
             drop(state);
-            self.idle.given.notify_one();
+            self.idle.assigned.notify_one();
             return Ok(());
         }
         drop(state);
@@ -83,7 +83,7 @@ impl<Connection> IdleThreads<Connection> {
         }
         state.idle += 1;
         let none_waits = |state: &mut State<_>| state.waiting.is_empty();
-        let waited = self.given.wait_timeout_while(state, IDLE_TIME, none_waits);
+        let waited = self.assigned.wait_timeout_while(state, IDLE_TIME, none_waits);
         state = waited.unwrap_or_else(PoisonError::into_inner).0;
         state.idle -= 1;
         state.waiting.pop_front()
@@ -111,7 +111,7 @@ mod tests {
                 wait_for.map(|wait| wait.recv());
                 report.send(thread::current().id()).unwrap();
             };
-            threads.give(Box::new(job)).unwrap();
+            threads.assign(Box::new(job)).unwrap();
         };
         let mut one_by_one = HashSet::new();
         for _ in 0..10 {

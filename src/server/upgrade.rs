@@ -114,11 +114,11 @@ pub(crate) fn upgrade(
     requester.stream = requester.start_tls(options.tls.as_ref(), deadline)?;
     let certificates = requester.stream.peer_certificates();
     requester.stream =
-        requester.run_application_code(|| options.wrap_stream.apply(requester.stream.clone()));
+        requester.run_or_respond_500(|| options.wrap_stream.apply(requester.stream.clone()));
     // 3. The request's head.
     let mut buffer = Buffer::default();
     let request = requester
-        .run_application_code(|| requester.read_request(&mut buffer, deadline, certificates));
+        .run_or_respond_500(|| requester.read_request(&mut buffer, deadline, certificates));
     let request = requester.or_refuse(request)?;
     // RFC 9110 §9.3.2: a response to HEAD has no body.
     requester.wants_body = request.method() != "HEAD";
@@ -132,7 +132,7 @@ pub(crate) fn upgrade(
     // 6. The application's own check, which may be slow. A refusal frees the permit.
     let admit = options.admit.as_deref();
     let admitted =
-        requester.run_application_code(|| requester.ask_application(&request, permit, admit));
+        requester.run_or_respond_500(|| requester.ask_application(&request, permit, admit));
     let (permit, Admission { identity, headers }) = requester.or_refuse(admitted)?;
     // 7. The 101, with the application's own headers. Just before the 101, the connection is
     //    counted as open.
@@ -266,7 +266,7 @@ impl Requester<'_> {
             return self.refuse(refusal_without_room("too many pages are being made"));
         };
         self.pending.suspend_for_page();
-        let page = self.run_application_code(|| http(request));
+        let page = self.run_or_respond_500(|| http(request));
         drop(permit);
         let Some(page) = page else {
             return self.refuse(refusal_of_plain_http(request, &options.rules, true));
@@ -280,7 +280,7 @@ impl Requester<'_> {
     /// Runs a step that may call the application's code: `authorize`, `http`, `wrap_stream`, or the
     /// stream that `wrap_stream` returned. If that code panics, sends the client a 500, and then
     /// resumes the panic.
-    fn run_application_code<T>(&self, code: impl FnOnce() -> T) -> T {
+    fn run_or_respond_500<T>(&self, code: impl FnOnce() -> T) -> T {
         catch_unwind(AssertUnwindSafe(code)).unwrap_or_else(|panic| {
             log::error!("{} authorize, http or wrap_stream panicked", self.id);
             self.pending.make_evictable_for_response();

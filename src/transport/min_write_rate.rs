@@ -22,12 +22,12 @@ pub(crate) fn write_error(error: io::Error) -> Error {
 pub(crate) const MIN_PROGRESS: usize = 64 * 1024;
 /// The number of timed-out `write` calls that fit into one period of `Limits::write`. The more
 /// calls there are, the sooner the writing thread notices that a period is over.
-const CALLS_PER_DEADLINE: u32 = 4;
+const CALLS_PER_PERIOD: u32 = 4;
 
 /// Returns the write timeout that a stream needs for [`write_with_min_rate`]: a quarter of the
 /// period `within`. This timeout limits a single `write` call.
 pub fn per_call_timeout(within: Duration) -> Duration {
-    within / CALLS_PER_DEADLINE
+    within / CALLS_PER_PERIOD
 }
 
 // WALK: min-rate
@@ -57,7 +57,7 @@ pub fn write_with_min_rate(
                 IoSlice::advance_slices(&mut slices, count);
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) if is_timeout(&error) && waits + 1 < CALLS_PER_DEADLINE => waits += 1,
+            Err(error) if is_timeout(&error) && waits + 1 < CALLS_PER_PERIOD => waits += 1,
             Err(error) => return Err(error),
         }
         // A call that wrote only part of the bytes has used up its timeout. Check now whether the

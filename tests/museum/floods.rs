@@ -91,7 +91,7 @@ fn cve_2026_48779_what_if_a_message_has_more_fragments_than_sense() {
 /// Bytes: `82 FF 00 00 00 00 00 01 00 00 m ..` to an echo, again and again, while the peer reads nothing
 /// Holds: we stop reading while we wait to write; at the write deadline the peer is dropped
 /// Twin: src/transport/min_write_rate.rs
-/// was `Err(error) if is_timeout(&error) && waits + 1 < CALLS_PER_DEADLINE => waits += 1,`
+/// was `Err(error) if is_timeout(&error) && waits + 1 < CALLS_PER_PERIOD => waits += 1,`
 /// now `Err(error) if is_timeout(&error) => waits = 0,`
 /// and: src/transport/min_write_rate.rs
 /// was `Some((_, before)) if written - before < MIN_PROGRESS => {`

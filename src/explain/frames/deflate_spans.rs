@@ -126,14 +126,15 @@ fn describe_inflated(
         _ => hex(&inflated.bytes, 16),
     };
     let mut meaning = format!("{length} bytes that inflate to {}", inflated.length);
-    match found.spoilt {
+    match found.deflate_error {
         Some(why) => meaning += why,
         None if header.fin => meaning += ", with 00 00 ff ff appended again",
         None => {}
     }
-    if found.begins && found.remembered > 0 {
-        let remembered = found.remembered;
-        meaning += &format!("; they may refer to the last {remembered} bytes of earlier messages");
+    if found.begins && found.bytes_in_window > 0 {
+        let bytes_in_window = found.bytes_in_window;
+        meaning +=
+            &format!("; they may refer to the last {bytes_in_window} bytes of earlier messages");
     }
     if let Some(wrong) = &found.wrong {
         meaning += &match wrong.byte {

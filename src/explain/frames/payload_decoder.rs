@@ -76,11 +76,11 @@ pub struct Findings {
     pub takeover: bool,
     /// The number of inflated bytes from earlier messages that a compressed message may refer to,
     /// if it begins with this payload. Zero without context takeover.
-    pub remembered: u64,
+    pub bytes_in_window: u64,
     /// Why the payload isn't valid DEFLATE, such as `, and then aren't DEFLATE`. This is appended
     /// to a text such as `9 bytes that inflate to 4`. `None` if the payload is valid or isn't
     /// compressed.
-    pub spoilt: Option<&'static str>,
+    pub deflate_error: Option<&'static str>,
     /// The position at which the payload's text stops being valid UTF-8, or `None` if the text is
     /// valid.
     pub wrong: Option<BadText>,
@@ -156,7 +156,8 @@ impl PayloadDecoder {
             self.found.begins = !self.begun;
             let window = self.window.filter(|window| window.takeover);
             self.found.takeover = window.is_some();
-            self.found.remembered = window.map_or(0, |window| self.inflated.min(1 << window.bits));
+            self.found.bytes_in_window =
+                window.map_or(0, |window| self.inflated.min(1 << window.bits));
         }
         Ok(Some(header))
     }
@@ -186,8 +187,8 @@ impl PayloadDecoder {
                     inflated.bytes.extend_from_slice(&came[..room]);
                     text.append(message, came, &mut found.wrong)
                 });
-                let is_spoilt = read == Err(Violation::NotDeflate);
-                found.spoilt = is_spoilt.then_some(", and then aren't DEFLATE");
+                let is_invalid = read == Err(Violation::NotDeflate);
+                found.deflate_error = is_invalid.then_some(", and then aren't DEFLATE");
                 // The inflater may have gone past the bad byte, and how far depends on the pieces.
                 // Therefore the bytes after the bad byte are dropped.
                 if let (Some(wrong), Some(inflated)) = (&found.wrong, &mut found.inflated) {
@@ -212,7 +213,8 @@ impl PayloadDecoder {
             && let Some(inflater) = &mut self.inflater
         {
             let whole = inflater.finish();
-            self.found.spoilt = whole.is_err().then_some(", and don't end where a block does");
+            self.found.deflate_error =
+                whole.is_err().then_some(", and don't end where a block does");
             whole?;
         }
         self.message.finish().map(drop).inspect_err(|_| {
@@ -283,7 +285,7 @@ pub fn find_bad_byte(begun: &[u8], piece: &[u8]) -> Option<BadText> {
     text.push(begun).ok()?;
     let at = piece.iter().position(|&byte| text.push(&[byte]).is_err())?;
     let before = [begun, &piece[..at]].concat();
-    let begun = before[text.whole_length()..].to_vec();
+    let begun = before[text.complete_length()..].to_vec();
     Some(BadText { at: at as u64, byte: Some(piece[at]), begun })
 }
 
@@ -292,7 +294,7 @@ pub fn find_bad_byte(begun: &[u8], piece: &[u8]) -> Option<BadText> {
 pub fn find_incomplete_character_at_end(whole: &[u8]) -> Option<BadText> {
     let mut text = Text::default();
     text.push(whole).ok()?;
-    let begun = whole[text.whole_length()..].to_vec();
+    let begun = whole[text.complete_length()..].to_vec();
     let at = whole.len() as u64;
     (!begun.is_empty()).then_some(BadText { at, byte: None, begun })
 }

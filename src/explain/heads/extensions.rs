@@ -9,7 +9,7 @@
 //! Rules of this file:
 //! - [`extension::parse`] parses the list, and [`DeflateParams::parse`] the parameters of
 //!   permessage-deflate. [`DeflateParams::answer`] decides whether a server accepts an offer, and
-//!   [`deflate_params::verify_answer`] decides whether a client accepts the response.
+//!   [`deflate_params::verify_response`] decides whether a client accepts the response.
 //! - To find out which parameter of an extension is invalid, this file parses each parameter alone.
 //! - The work is linear in the length of the line, even if the line has many offers and parameters.
 
@@ -117,13 +117,14 @@ impl Offers {
     /// the response is invalid, the error describes the response that the client expected.
     fn accepted_position(&self, head: &Head) -> Result<Option<usize>, &'static str> {
         let known = self.head_without_unknown(head);
-        let agreed = deflate_params::verify_answer(known.as_ref().unwrap_or(head), &self.deflate)?;
+        let agreed =
+            deflate_params::verify_response(known.as_ref().unwrap_or(head), &self.deflate)?;
         // Each offer is compared with a head that contains only the accepted parameters. That head
         // is short, so the work stays linear.
         let line = agreed.map(|params| format!("\r\n{HEADER}: {params}\r\n\r\n"));
         let short = line.and_then(|line| Head::parse(line.as_bytes()).ok());
         let fits = |offer: &DeflateParams| {
-            short.as_ref().is_some_and(|it| deflate_params::verify_answer(it, &[*offer]).is_ok())
+            short.as_ref().is_some_and(|it| deflate_params::verify_response(it, &[*offer]).is_ok())
         };
         Ok(self.deflate.iter().position(fits).map(|index| self.places[index]))
     }

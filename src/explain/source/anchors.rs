@@ -62,7 +62,7 @@ mod functions {
     pub const PARAMETER_ANSWER: (&str, &str) =
         ("handshake/deflate_params.rs", "DeflateParams::answer");
     pub const PARAMETER_CHECK: (&str, &str) =
-        ("handshake/deflate_params.rs", "DeflateParams::check_answer");
+        ("handshake/deflate_params.rs", "DeflateParams::check_response");
     pub const VERSION: (&str, &str) = ("handshake/server.rs", "check_version");
     pub const STEP: (&str, &str) = ("frames/decoder.rs", "Decoder::step");
     pub const RECEIVE: (&str, &str) = ("connection/read_half.rs", "ReadHalf::next_event");
@@ -143,14 +143,14 @@ const ANCHORS: &[Anchor] = &[
     ),
     anchor(
         "extensions",
-        ("handshake/deflate_params.rs", "choose_answer"),
+        ("handshake/deflate_params.rs", "choose_response"),
         "extension::parse(head)",
         "§9.1",
         C11,
     ),
     anchor(
         "offer",
-        ("handshake/deflate_params.rs", "choose_answer"),
+        ("handshake/deflate_params.rs", "choose_response"),
         "let mut offers",
         "RFC 7692 §5",
         C11,
@@ -191,15 +191,15 @@ const ANCHORS: &[Anchor] = &[
     anchor("answer.subprotocol", VERIFY, "let is_offered", "§4.1", C10),
     anchor(
         "answer.extensions",
-        ("handshake/deflate_params.rs", "verify_answer"),
+        ("handshake/deflate_params.rs", "verify_response"),
         "let [first",
         "§4.1",
         C11,
     ),
     anchor(
         "answer.offer",
-        ("handshake/deflate_params.rs", "verify_answer"),
-        "params.check_answer(first)",
+        ("handshake/deflate_params.rs", "verify_response"),
+        "params.check_response(first)",
         "RFC 7692 §7.1",
         C11,
     ),

@@ -112,14 +112,14 @@ pub struct Inflater {
     /// The peer's credit for DEFLATE blocks with BFINAL set, in bytes. Each byte of a compressed
     /// message adds 1, and the end of the message adds the price of one such block, up to
     /// [`MAX_CREDIT`].
-    saved: u64,
+    credit: u64,
 }
 
 impl Inflater {
     fn new(peer: Window, max_message: u64) -> Inflater {
         let window = VecDeque::new();
-        let (stream, inflated, ended, saved) = (None, 0, false, MAX_CREDIT);
-        Inflater { peer, max_message, window, stream, inflated, ended, saved }
+        let (stream, inflated, ended, credit) = (None, 0, false, MAX_CREDIT);
+        Inflater { peer, max_message, window, stream, inflated, ended, credit }
     }
 
     /// Sets the maximum inflated size of a message in bytes. The new maximum applies at once, even
@@ -171,8 +171,8 @@ impl Inflater {
             self.ended = status == Status::StreamEnd;
             self.credit(taken as u64);
             if self.ended {
-                self.saved = self
-                    .saved
+                self.credit = self
+                    .credit
                     .checked_sub(PRICE_OF_LAST_BLOCK)
                     .ok_or(Violation::TooManyLastBlocks)?;
                 self.begin_anew();
@@ -214,7 +214,7 @@ impl Inflater {
 
     /// Adds `bytes` to the peer's credit for DEFLATE blocks with BFINAL set, up to [`MAX_CREDIT`].
     fn credit(&mut self, bytes: u64) {
-        self.saved = MAX_CREDIT.min(self.saved + bytes);
+        self.credit = MAX_CREDIT.min(self.credit + bytes);
     }
 
     fn begin_anew(&mut self) {

@@ -186,7 +186,7 @@ impl TlsStream {
     fn decrypt_or_alert(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
         let decrypted = self.decrypt(arrived, into);
         if decrypted.is_err() {
-            self.send_last_alert(|_| {});
+            self.send_last_record(|_| {});
         }
         decrypted
     }
@@ -195,7 +195,7 @@ impl TlsStream {
     /// that `seal` adds. Does nothing if another thread is writing, or if an earlier write stopped
     /// in the middle of a record, because the peer would take the new record for the rest of that
     /// one.
-    fn send_last_alert(&self, seal: impl FnOnce(&mut Connection)) {
+    fn send_last_record(&self, seal: impl FnOnce(&mut Connection)) {
         let Ok(mut sealed) = self.sealed.try_lock() else { return };
         if !sealed.unwritten().is_empty() {
             return;
@@ -290,7 +290,7 @@ impl Stream for TlsStream {
 
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         if how == Shutdown::Write {
-            self.send_last_alert(|tls| tls.send_close_notify());
+            self.send_last_record(|tls| tls.send_close_notify());
         }
         self.stream.shutdown(how)
     }
