@@ -30,8 +30,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// - *sending*: `send`, `feed`, `flush`, `ping`, `send_stream`, and the methods of `Sender` and
 ///   `Outbox`.
 ///
-/// `MessageReader` and `MessageWriter` implement `Read` and `Write`, so they wrap these errors in
-/// an `io::Error`. After any receiving error except `TimedOut`, the connection is over.
+/// The `Read` methods of `MessageReader` and the `Write` methods of `MessageWriter` wrap these
+/// errors in an `io::Error`. After any receiving error except `TimedOut`, the connection is over.
 ///
 /// | variant | which calls return it | whose fault | try again? |
 /// |---|---|---|---|

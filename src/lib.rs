@@ -180,9 +180,9 @@ pub use rustls;
 
 /// Connects to a server and opens a WebSocket. The URL is `ws://host[:port][/path][?query]`, or
 /// `wss://` for TLS. Blocks until the WebSocket is open. Fails with [`Rejected`](Error::Rejected)
-/// if the server rejects the handshake, and with [`PeerTimeout`](Error::PeerTimeout) if connecting
-/// takes longer than 10 seconds, apart from the hostname lookup. For other settings, use
-/// [`Client`].
+/// if the server rejects the handshake, and with [`PeerTimeout`](Error::PeerTimeout) if the
+/// WebSocket isn't open after 10 seconds. Only the hostname lookup may take longer. For other
+/// settings, use [`Client`].
 pub fn connect(url: &str) -> Result<WebSocket> {
     Client::new(url).connect()
 }

@@ -10,7 +10,7 @@
 //!   however slowly the response arrives.
 //! - The client follows no redirect, because only the caller knows which hosts may receive its
 //!   cookies and tokens.
-//! - If a response opens no WebSocket, the client reads up to 4 KiB of its body, for at most a
+//! - If the server's response isn't a 101, the client reads up to 4 KiB of its body, for at most a
 //!   second, and shows this text in the error.
 
 use std::collections::VecDeque;
@@ -179,8 +179,8 @@ impl Client {
 
     /// Connects through the HTTP proxy that the environment names, with curl's rules: `https_proxy`
     /// or `HTTPS_PROXY` for `wss://`, `http_proxy` for `ws://`, `all_proxy` or `ALL_PROXY` for
-    /// both. The client connects directly if none of these variables is set, or if `no_proxy` or
-    /// `NO_PROXY` lists the host.
+    /// both. The client connects directly if none of the variables for the URL's scheme is set, or
+    /// if `no_proxy` or `NO_PROXY` lists the host.
     pub fn proxy_from_environment(mut self) -> Client {
         self.proxy = ProxyChoice::FromEnvironment;
         self

@@ -1,7 +1,7 @@
 //! A diagnostic explains an error: the rule, what was seen, the usual cause and the fix.
 //!
-//! Each refusal, handshake error, violation and misuse has a [`Diagnostic`], so that the developer
-//! needn't guess what a `400` or `1002` means. The texts of the diagnostics are in
+//! Each refusal, handshake error, TLS error, violation and misuse has a [`Diagnostic`], so that the
+//! developer needn't guess what a `400` or `1002` means. The texts of the diagnostics are in
 //! `diagnostics.md`, which people can read as a page. Code that detects a broken rule names the
 //! diagnostic by its heading and passes what it saw. If it saw a peer's text, it [quotes](quote)
 //! the text: escaped and shortened.

@@ -36,7 +36,8 @@ pub enum Misuse {
     /// The caller passed an address that the client can't connect to. Holds the address and the
     /// reason.
     Address(String, &'static str),
-    /// The caller passed a proxy that the client can't use. Holds the proxy's host and the reason.
+    /// The caller passed a proxy that the client can't use. Holds the proxy's host and port, and
+    /// the reason.
     Proxy(String, &'static str),
     /// The caller asked for TLS, but ws101 was built without the `tls` feature. Holds the `wss`
     /// address or the certificate's path. For a certificate that isn't in a file, holds

@@ -38,8 +38,8 @@ pub struct Bounds {
     pub max_fragments: u64,
 }
 
-/// The number of bytes that each fragment adds to the size limit of a compressed message. An honest
-/// sender's compressor adds fewer: for example, it turns a one-byte fragment into 7 bytes.
+/// The number of bytes that each fragment adds to the limit on a message's compressed size. An
+/// honest sender's compressor adds fewer: for example, it turns a one-byte fragment into 7 bytes.
 const FRAGMENT_ALLOWANCE: u64 = 16;
 /// The number of bytes by which a compressed message may exceed twice `max_message`, besides the
 /// allowance for each fragment. Without these bytes, an assembler with a small `max_message` would

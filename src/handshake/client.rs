@@ -32,8 +32,8 @@ pub struct ClientRequest {
     pub deflate: Option<DeflateConfig>,
 }
 
-/// What both ends agreed on in the handshake. The values come from the server's 101, which the
-/// client has verified.
+/// What both ends agreed on in the handshake: the result of verifying the server's 101 against the
+/// client's request.
 #[derive(Clone, Debug)]
 pub struct VerifiedResponse {
     /// The subprotocol that the server chose from the client's offers, or `None` if it chose none.
@@ -166,11 +166,11 @@ pub fn is_interim(status: u16) -> bool {
 #[derive(Clone, Debug)]
 pub struct HandshakeError {
     /// The HTTP status of the server's or the proxy's response, or `None` if the response wasn't
-    /// valid HTTP.
+    /// valid HTTP or its head was too large.
     pub status: Option<u16>,
-    /// The head of the server's response, or `None` if the response wasn't valid HTTP, or came from
-    /// a proxy that opened no tunnel. The application may need the head's `Retry-After`, `Location`
-    /// or `WWW-Authenticate`.
+    /// The head of the server's response. `None` if the head was too large, if the response wasn't
+    /// valid HTTP, or if it came from a proxy that opened no tunnel. The application may need the
+    /// head's `Retry-After`, `Location` or `WWW-Authenticate`.
     pub head: Option<Box<Head>>,
     /// The response's body as text: at most 4 KiB, and only what arrives within a second. It's
     /// empty if the response has no body.

@@ -6,9 +6,9 @@
 //!
 //! A browser sends the origin of the page that opens a connection. It also sends the user's
 //! cookies, even if the page is hostile. Therefore the server checks whether it trusts the page. It
-//! compares the origin's complete scheme, host and port, ignoring letter case. A missing port
-//! stands for the scheme's default. Most published cross-site WebSocket hijacking bugs come from
-//! comparing only a prefix or a substring.
+//! compares the origin's complete host and port, ignoring letter case, and accepts only an allowed
+//! scheme. A missing port stands for the scheme's default. Most published cross-site WebSocket
+//! hijacking bugs come from comparing only a prefix or a substring.
 
 use std::fmt;
 

@@ -40,8 +40,8 @@ use crate::handshake::deflate_params::{
 /// them again (RFC 7692 §7.2).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 /// An empty stored DEFLATE block with BFINAL set. [`Inflater::finish`] appends it to a message that
-/// doesn't end with such a block. If the inflater can't read it as a block there, the message was
-/// incomplete.
+/// doesn't end with a block that has BFINAL set. If the inflater can't read it as a block there,
+/// the message was incomplete.
 const LAST_BLOCK: [u8; 5] = [0x01, 0x00, 0x00, 0xff, 0xff];
 /// The maximum size, in bytes, of a piece that the inflater produces in one step.
 const PIECE: usize = 8 * 1024;
