@@ -98,8 +98,8 @@ fn message(i: usize) -> String {
     format!("{{\"news\":{i:3},\"at\":\"here\"}}")
 }
 
-/// The messages that have been posted so far, each with the time when it was posted. All clients
-/// read them here.
+/// The messages that have been posted so far, each with the time when it was posted. The servers
+/// read the messages here and send them to their clients, which look up only the times.
 #[derive(Default)]
 struct Board {
     messages: Mutex<Vec<(String, Instant)>>,

@@ -13,7 +13,7 @@
 //! expect: news 6
 //! expect: news 9
 //! expect: the server closed with 1000 (that was all): done
-//! next: 14_files, which sends files of any size in little memory
+//! next: 14_files, which sends large files in constant memory
 //!
 //! Three rules keep a thousand such clients from overloading a server that restarts:
 //!

@@ -1,5 +1,4 @@
-//! Sends and receives large files in a few KiB of memory, prints the progress, and verifies a
-//! checksum.
+//! Sends and receives large files in constant memory, prints the progress, and verifies a checksum.
 //!
 //! run: cargo run --release --example 14_files
 //! as a server: 14_files serve FOLDER [ADDRESS]
@@ -124,8 +123,9 @@ fn send(ws: &mut WebSocket, file: File) -> Result<()> {
     ws.send(file.sum())
 }
 
-/// Receives a file under a temporary name, and renames it if its SHA-1 matches the sender's.
-/// Otherwise, deletes it and fails.
+/// Receives a file under a temporary name, and renames it if its SHA-1 matches the sender's. If the
+/// SHA-1 doesn't match, deletes the file and fails. (If the connection breaks before that, the
+/// temporary file stays.)
 fn receive(ws: &mut WebSocket, path: &Path, done: &str) -> Result<()> {
     let unfinished = path.with_extension("unfinished");
     let Some(message) = ws.recv_stream()? else { return Err(Error::other("the sender closed")) };

@@ -145,7 +145,7 @@ fn read(input: impl Read) -> Result<Vec<u8>, String> {
 }
 
 /// Parses a saved conversation. Input that can't be parsed counts as raw bytes from one end if it
-/// isn't UTF-8 or begins with an HTTP head. Fails for any other input.
+/// isn't UTF-8 or begins with an HTTP head. Otherwise, such input is an error.
 fn turns_of(bytes: Vec<u8>) -> Result<Vec<Turn>, String> {
     match str::from_utf8(&bytes).map(saved::parse) {
         Ok(Err(why)) if !saved::begins_with_head(&bytes) => Err(why),

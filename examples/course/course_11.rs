@@ -1,8 +1,8 @@
 //! Stage 11, the rules: an invalid frame ends the connection, and the server uses nothing of it.
 //!
-//! The server sends 1002 if a frame has no mask, a reserved bit or an unknown opcode, if a control
-//! frame is too long or fragmented, or if a length isn't in its shortest form. It checks the header
-//! before it reads the payload. RFC 6455 §5.1, §5.2, §5.5.
+//! The server sends 1002 if a frame has a reserved bit or an unknown opcode, or lacks a mask, if a
+//! control frame is too long or fragmented, or if a length isn't in its shortest form. It checks
+//! the header before it reads the payload. RFC 6455 §5.1, §5.2, §5.5.
 //!
 //! Still missing: more than one client at a time, and timeouts (stage 12).
 //!

@@ -31,8 +31,8 @@ const MAX_CONNECTIONS: usize = 512;
 /// How long a peer may take to send its complete head, even if it sends a byte now and then.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// After this long without a byte, the server sends a ping. After as long again, it ends the
-/// connection.
+/// After this long without a byte between two frames, the server sends a ping. After as long again,
+/// it ends the connection. Inside a frame, it ends the connection without a ping.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a write may wait for a peer that doesn't read.

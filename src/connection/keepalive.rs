@@ -5,9 +5,9 @@
 //! that the peer is alive. If no byte arrives within `Limits::pong`, we assume that the peer is
 //! dead. That way, an application that only receives also notices when its peer loses power.
 //!
-//! The reading thread sends the pings from `recv`. While no thread is in `recv`, no ping is sent,
-//! and only a write that fails shows that the peer is dead. While another thread is writing, the
-//! reading thread sends no ping: that write shows whether the peer is alive.
+//! The reading thread sends these pings from `recv`. While no thread is in `recv`, the keepalive
+//! sends none, and only a write that fails shows that the peer is dead. While another thread is
+//! writing, the reading thread sends no ping: that write shows whether the peer is alive.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,8 +32,8 @@ struct Ping {
     payload: [u8; 8],
     sent: Instant,
     /// The time at which we give up on the peer if it has given no sign of life. A ping that the
-    /// application sends doesn't set this deadline, but keeps that of an earlier ping. `None` if
-    /// there's no deadline, or if the peer has given a sign of life since.
+    /// application sends doesn't set this deadline, but keeps that of an earlier ping. `None` if no
+    /// ping has set a deadline, or if the peer has given a sign of life since.
     give_up_deadline: Option<Deadline>,
 }
 

@@ -11,8 +11,8 @@
 //! The reading thread answers a ping with a pong (RFC 6455 §5.5.2), a Close with a Close (§5.5.1),
 //! and a violation with a Close that names the broken rule (§7.1.7).
 //!
-//! The read half belongs to one thread, the reading thread. The threads that send never use it:
-//! they use the [`write_half`](super::write_half), which all threads share.
+//! The read half belongs to one thread, the reading thread. Other threads never use it: they send
+//! through the [`write_half`](super::write_half), which all threads share.
 
 use std::io::{self, ErrorKind};
 use std::mem::take;
@@ -34,9 +34,9 @@ use crate::transport::stream::{is_part_of_record, is_timeout};
 /// sockets reject a zero timeout.
 const SHORTEST_READ: Duration = Duration::from_millis(1);
 /// The interval at which the reading thread checks on our Close. It's a minimum or a maximum:
-/// - Until our Close is requested, it's a minimum. The thread checks once per `Limits::close`
-///   whether another thread has requested our Close, but never more often than this. Otherwise, a
-///   small `Limits::close` would keep waking the threads of idle connections.
+/// - Until our Close is requested, it's a minimum. The thread wakes up once per `Limits::close` to
+///   check whether another thread has requested our Close, but not more often than this. Otherwise,
+///   a small `Limits::close` would keep waking the threads of idle connections.
 /// - While our Close waits for other threads' messages, it's a maximum. The thread checks at least
 ///   this often whether those messages make progress.
 const CLOSE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -348,9 +348,10 @@ impl ReadHalf {
 
     /// Returns the timeout for the next read, once our Close is sent or a write has failed. The
     /// peer's last bytes must arrive by `answer_by`, which is renewed while the peer is still
-    /// reading our bytes. After the last renewal, at most [`LATE_READS`] short reads follow, for
-    /// the bytes that arrived in time. Then this aborts the connection, and fails with the error of
-    /// this thread's first failed write, or with `PeerTimeout` if none has failed.
+    /// reading our bytes. Once this deadline has passed for good, at most [`LATE_READS`] short
+    /// reads follow, for the bytes that arrived in time. Then this aborts the connection, and fails
+    /// with the error of this thread's first failed write, or with `PeerTimeout` if none has
+    /// failed.
     fn read_timeout_while_closing(&mut self, answer_by: Deadline) -> Result<Duration> {
         let linger = self
             .linger

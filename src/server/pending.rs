@@ -113,8 +113,8 @@ impl PendingGuard {
     /// Lets the server evict this connection while its plain HTTP response is being written,
     /// because the client might never read the response. If the connection was taken off the
     /// pending list for its permit or its page, it goes back on the list. If the connection was
-    /// evicted, it stays off the list. The server can still answer it, because that eviction shut
-    /// down only its reading side.
+    /// evicted instead, it stays off the list. The server can still answer it, because that
+    /// eviction shut down only its reading side.
     pub(crate) fn make_evictable_for_response(&self) {
         if let Some(pending) = lock(&self.list.0).iter_mut().find(|pending| pending.id == self.id) {
             pending.evict_by = Shutdown::Both;

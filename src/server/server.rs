@@ -404,7 +404,8 @@ fn run_handler(handler: &Handler, ws: WebSocket) {
 }
 
 /// Sends a 503 to each client that is still in the listen queue, because the server is stopping.
-/// This function stops after a second. Closing the listener then disconnects the remaining clients.
+/// Begins no further refusal after a second. Closing the listener then disconnects the clients that
+/// are left, if any.
 fn refuse_all_in_listen_queue(
     mut accepted: io::Result<Arc<dyn Stream>>,
     listener: &Listener,

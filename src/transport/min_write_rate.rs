@@ -34,8 +34,9 @@ pub fn per_call_timeout(within: Duration) -> Duration {
 /// Writes all of `slices`, in order. Fails with a timeout if bytes are left at the end of a period
 /// of length `within` in which the peer has accepted less than 64 KiB. The first period begins when
 /// the first `write` call has returned. That call's bytes don't count, because they may only have
-/// filled our own operating system's buffers. The caller must first set the stream's write timeout
-/// to [`per_call_timeout`], because otherwise a single call could wait forever.
+/// filled our own operating system's buffers. Also fails once four calls in a row have timed out.
+/// The caller must first set the stream's write timeout to [`per_call_timeout`], because otherwise
+/// a single call could wait forever.
 pub fn write_with_min_rate(
     within: Duration,
     stream: &dyn Stream,

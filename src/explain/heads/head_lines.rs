@@ -49,8 +49,8 @@ pub fn spans(
     spans
 }
 
-/// The header fields that a client validates by §4.1 in a 101. In a response, their spans therefore
-/// name §4.1 instead of the glossary's section.
+/// The header fields whose spans name §4.1 in a response, instead of the glossary's section,
+/// because a client validates these fields of a 101 by §4.1.
 const OF_A_101: [&str; 3] = ["Upgrade", "Connection", "Sec-WebSocket-Protocol"];
 
 fn empty_line_in_front() -> [String; 3] {

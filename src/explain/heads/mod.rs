@@ -12,7 +12,7 @@
 //!   gives a server's verdict on a request, and [`ClientRequest::verify_with_offers`] a client's
 //!   verdict on a response.
 //! - A request that doesn't ask for a WebSocket is plain HTTP, and so is its response. Such a
-//!   request may have any method, and its response any status.
+//!   request may have any method, and its response any status but 101.
 //! - A response may accept any extension that the client offered, even one that this crate doesn't
 //!   know.
 
@@ -150,8 +150,8 @@ pub enum AfterRequest {
 }
 
 /// Explains a request's head, with the verdict of a server that has these rules. `end` is `None` if
-/// the stream ended inside the head. Also returns the kind of bytes that follow the head, and the
-/// parsed request (`None` if it can't be parsed).
+/// the stream ended inside the head. Also returns the parsed request (`None` if it can't be
+/// parsed), and the kind of bytes that follow the head.
 pub fn request(
     bytes: &[u8],
     start: u64,

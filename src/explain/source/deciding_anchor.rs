@@ -132,8 +132,8 @@ pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
 }
 
 /// Returns the id of the anchor on the source lines that detect this violation. `is_compressed`
-/// says whether the frame belongs to a compressed message: the inflater checks the size of such a
-/// message, and the assembler the size of all others.
+/// says whether the frame belongs to a compressed message: the inflater limits the inflated size of
+/// such a message, and the assembler limits the size of all others.
 pub fn of_violation(violation: Violation, is_compressed: bool) -> &'static str {
     match violation {
         Violation::ReservedBits(_) => "reserved",

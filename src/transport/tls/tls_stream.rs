@@ -15,7 +15,7 @@
 //! - Records must be sent in the order in which they were sealed, so a writer holds `sealed` while
 //!   it seals and while it writes. The reader never waits for `sealed`. If rustls must answer the
 //!   peer (for example, when the peer asks for new keys), the reader leaves that answer to the next
-//!   writer. It sends only alerts itself, and only if no thread is writing.
+//!   writer. The reader itself sends only alerts, and only if no thread is writing.
 //! - If a read's bytes don't complete a record, the read fails with `Interrupted` and a
 //!   [`PartOfRecord`] inside. The caller then knows that the peer is alive, and reads again with
 //!   its remaining time. That way, a record that arrives byte by byte can't extend a deadline.
