@@ -249,6 +249,22 @@ fn server_logs_how_many_bytes_a_peer_has_not_taken_that_never_answers_our_close(
 }
 
 #[test]
+fn server_logs_no_loss_for_a_peer_that_has_closed_and_whose_acknowledgement_is_on_its_way() {
+    listen();
+    let request =
+        b"GET /far-away HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n\
+        \x88\x82\0\0\0\0\x03\xe8";
+    let mut ws = Server::without_listener().accept(Stuck(Mutex::new(request.into()))).unwrap();
+    assert!(ws.recv().unwrap().is_none());
+    drop(ws);
+    let lines = LINES.lock().unwrap();
+    let is_last = |line: &&String| line.contains("closed: ") && line.contains("far-away");
+    let line = lines.iter().find(is_last).expect("its end is logged");
+    assert!(line.contains(", code 1000, "), "{line}");
+}
+
+#[test]
 fn server_logs_a_vanished_peer_in_one_line_at_info_and_says_why() {
     let receive = |mut ws: ws101::WebSocket| ws.recv().map(drop);
     let lines = lines_of("/vanished", receive, |stream, ws| {

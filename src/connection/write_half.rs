@@ -500,8 +500,8 @@ impl WriteHalf {
     /// Sends our Close after all earlier messages, then ends the stream with a lingering close, so
     /// that the peer receives our Close and not a reset. If the Close can't be sent, aborts the
     /// connection instead. Returns the error of `unanswered_close_error` if our Close was sent but
-    /// the peer doesn't end the stream in time, and `None` in all other cases. A second call does
-    /// nothing.
+    /// the peer doesn't end the stream in time, and `None` in all other cases: also if the peer had
+    /// only the 10 ms for stray bytes. A second call does nothing.
     pub(crate) fn close_and_linger(&self, close: Close) -> Option<Error> {
         let mut unanswered = None;
         let _ = self.request_close(CloseRequest::when_drained(close, self.limits.close));
@@ -515,7 +515,11 @@ impl WriteHalf {
                 // its stream.
                 let patience = if has_closed { STRAY_BYTES_TIMEOUT } else { self.limits.close };
                 let linger = self.renewable_deadline(Deadline::after(patience));
-                if !lingering_close(linger, &*self.stream) {
+                // Over a long distance, an acknowledgement takes longer than 10 ms. So what a peer
+                // that has closed hasn't acknowledged by then counts as lost only if the peer had
+                // time to acknowledge it, in a renewal of the deadline.
+                let had_time = !has_closed || linger.may_be_renewed();
+                if !lingering_close(linger, &*self.stream) && had_time {
                     unanswered = Some(self.unanswered_close_error());
                 }
             }

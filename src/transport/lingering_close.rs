@@ -49,6 +49,11 @@ impl RenewableDeadline {
         RenewableDeadline { deadline, each, renewals, is_alive: false, unacknowledged: u64::MAX }
     }
 
+    /// Returns whether renewals are left. A peer that acknowledges our bytes then gets more time.
+    pub fn may_be_renewed(&self) -> bool {
+        self.renewals > 0
+    }
+
     /// Returns the current deadline, which includes all renewals so far.
     pub fn deadline(&self) -> Deadline {
         self.deadline
