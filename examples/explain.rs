@@ -132,10 +132,13 @@ fn turns(options: &Options) -> Result<Vec<Turn>, String> {
             },
         },
     };
+    if turns.is_empty() {
+        return Err("there are no bytes to explain".into());
+    }
     if let Some(from) = options.from {
         turns = vec![(from, turns.into_iter().flat_map(|turn| turn.1).collect())];
     }
-    if turns.is_empty() { Err("there are no bytes to explain".into()) } else { Ok(turns) }
+    Ok(turns)
 }
 
 fn read(input: impl Read) -> Result<Vec<u8>, String> {

@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use ws101::DeflateConfig;
 use ws101::explain::annotation::{Annotation, AnnotationKind, Verdict};
 use ws101::explain::conversation::{explain_frames, explain_request, explain_response};
+use ws101::explain::frames::FrameExplainer;
 use ws101::explain::heads::Settings;
 use ws101::explain::heads::header_glossary::names;
 use ws101::explain::source::Passage;
@@ -324,4 +325,19 @@ fn a_trace_has_the_values_of_its_frame() {
     ] {
         assert!(trace.iter().any(|step| step == expected), "no {expected:?} in {trace:#?}");
     }
+}
+
+#[test]
+fn a_compressed_frame_that_announces_too_much_leads_to_the_check_of_its_header() {
+    let mut frames = FrameExplainer::new(Role::Client, 0, BOUNDS);
+    frames.agree(DeflateParams::default());
+    let mut told = Vec::new();
+    // 16 MiB, with RSV1 set.
+    let header = b"\xc2\xff\0\0\0\0\x01\0\0\0\x37\xfa\x21\x3d";
+    frames.push(header, &mut |annotation| told.push(annotation));
+    frames.end(&mut |annotation| told.push(annotation));
+    let decides = |annotation| of_verdict(annotation).map(|anchor| anchor.id);
+    assert_eq!(decides(&told[0]), Some("message.size"), "{told:#?}");
+    let trace: Vec<_> = steps(&told[0]).iter().map(|step| step.anchor.id).collect();
+    assert!(trace.ends_with(&["message.size", "violation"]), "{trace:?}");
 }

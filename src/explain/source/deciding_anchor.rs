@@ -8,7 +8,7 @@
 use super::anchors::{Anchor, HANDSHAKE_ERRORS, REFUSALS, WRONG_101};
 use crate::diagnostic::Diagnostic;
 use crate::explain::annotation::{Annotation, AnnotationKind, Span, Verdict};
-use crate::frames::header::{Opcode, RSV1};
+use crate::frames::header::Opcode;
 use crate::frames::violation::Violation;
 
 /// Returns the anchor of the lines in ws101's source that read or validate this span's field.
@@ -108,10 +108,7 @@ fn of_parameter(span: &Span, is_offer: bool) -> &'static str {
 pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
     let id = match &annotation.verdict {
         Verdict::Fine | Verdict::Incomplete(_) => return None,
-        Verdict::Broken(violation) => {
-            let is_compressed = annotation.bytes.first().is_some_and(|first| first & RSV1 != 0);
-            of_violation(*violation, is_compressed || annotation.inflated.is_some())
-        }
+        Verdict::Broken(violation) => of_violation(*violation, annotation.inflated.is_some()),
         Verdict::Refused(refusal) => {
             let is_old = refusal.diagnostic().seen.contains("HTTP/1.0");
             match REFUSALS.iter().find(|(heading, _)| *heading == refusal.diagnostic_heading())? {
