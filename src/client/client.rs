@@ -318,7 +318,9 @@ fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result
     let mut last = Error::Io(io::Error::new(ErrorKind::NotFound, "the name has no address"));
     while let Some(address) = addresses.pop_front() {
         let rest = deadline.remaining().map_err(|_| Error::PeerTimeout)?;
-        match TcpStream::connect_timeout(&address, rest / (1 + addresses.len() as u32)) {
+        let share = rest / (1 + addresses.len() as u32);
+        // (`connect_timeout` rejects a timeout of zero.)
+        match TcpStream::connect_timeout(&address, share.max(Duration::from_millis(1))) {
             Ok(stream) => return Ok(stream),
             // This is the same error as for a server that accepts the connection and then stays
             // silent.

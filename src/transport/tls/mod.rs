@@ -40,7 +40,7 @@ use super::deadline::Deadline;
 use super::stream::{Stream, is_timeout};
 use crate::diagnostic::misuse::Misuse;
 use crate::diagnostic::{Diagnostic, quote};
-use crate::error::{Error, Result};
+use crate::error::{Error, InHandshake, Result};
 use crate::frames::header::Role;
 use crate::http::refusal::Refusal;
 
@@ -266,7 +266,10 @@ pub(crate) fn late_alert(error: &io::Error) -> Option<Error> {
 fn failed(failure: HandshakeFailure, role: Role) -> Error {
     match failure {
         HandshakeFailure::Broken(error) if is_timeout(&error) => Error::PeerTimeout,
-        HandshakeFailure::Broken(error) => Error::ConnectionLost(error),
+        HandshakeFailure::Broken(error) => match role {
+            Role::Client => InHandshake::mark(error),
+            Role::Server => Error::ConnectionLost(error),
+        },
         HandshakeFailure::NotTls(seen) => {
             tls_error(Diagnostic::about("an answer that is not TLS", seen))
         }
