@@ -7,94 +7,110 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-/// What holds the rules up: a name, its file, the code, and what stands there without it.
-const GUARDS: [(&str, &str, &str, &str); 15] = [
+/// What holds the rules up: a name, a scenario that finds a fault without it, its file, the code, and what stands there
+/// without it.
+const GUARDS: [(&str, &str, &str, &str, &str); 15] = [
     (
         "settling after a write",
+        "sends and pings",
         "connection/write_half.rs",
         "        drop(encoder);\n        self.flush_pending()?;\n        encoded?;\n        written",
         "        drop(encoder);\n        encoded?;\n        written",
     ),
     (
         "settling after something was fed",
+        "a close beside a feed",
         "connection/write_half.rs",
         "            self.write(&mut encoder, after_batch)?;\n        }\n        drop(encoder);\n        self.flush_pending()?;\n",
         "            self.write(&mut encoder, after_batch)?;\n        }\n        drop(encoder);\n",
     ),
     (
         "writing the batch after a look at the lock",
+        "a look beside a flush",
         "connection/write_half.rs",
         "        let _ = self.write(&mut encoder, &[]);\n        drop(encoder);\n        let _ = self.flush_pending();\n",
         "        drop(encoder);\n        let _ = self.flush_pending();\n",
     ),
     (
         "looking again after the lock is let go",
+        "sends and pings",
         "connection/write_half.rs",
         "while self.pending.is_pending() {",
         "if false {",
     ),
     (
         "asking for a Close before trying the lock",
+        "a close from elsewhere",
         "connection/write_half.rs",
         "        self.apply(EndEvent::CloseRequested(request));\n        self.advance_close()\n",
         "        let settled = self.advance_close();\n        self.apply(EndEvent::CloseRequested(request));\n        settled\n",
     ),
     (
         "nothing behind a Close",
+        "a close from elsewhere",
         "frames/encoder.rs",
         "if self.closed { Err(Misuse::AfterClose) } else { Ok(()) }",
         "Ok(())",
     ),
     (
         "the lock from a header to its payload",
+        "a cut while nothing is taken",
         "connection/write_half.rs",
         "        let mut encoder = self.lock_for_new_message()?;\n        let encoded = encode(&mut encoder);",
         "        let encoded = encode(&mut *self.lock_for_new_message()?);\n        let mut encoder = self.lock();",
     ),
     (
         "waking the thread of a queue that is closed",
+        "a drop with a full outbox",
         "connection/outbox/queue.rs",
         "lock(&self.state).closed = true;\n        self.changed.notify_all();",
         "lock(&self.state).closed = true;",
     ),
     (
         "looking whether our Close is due when a queue is sent",
+        "a drop with a full outbox",
         "connection/outbox/outbox.rs",
         "    let _ = write_half.advance_close();\n}",
         "}",
     ),
     (
         "looking whether our Close is due before the handler waits",
+        "the server stops",
         "connection/write_half.rs",
         "        if waits {\n",
         "        if false {\n",
     ),
     (
         "letting a message end before our Close",
+        "a close within a long message",
         "connection/write_half.rs",
         "if !waits_for_message && self.outboxes.are_all_sent() {",
         "if self.outboxes.are_all_sent() {",
     ),
     (
         "closing the queues before looking into them",
+        "a close beside an outbox",
         "connection/write_half.rs",
         "        // check below stays true.\n        self.outboxes.close();\n",
         "",
     ),
     (
         "looking whether our Close is due when a message has ended",
+        "a close within a long message",
         "connection/message_stream.rs",
         "        self.write_half.message.close();\n        let _ = self.write_half.advance_close();",
         "        self.write_half.message.close();",
     ),
     (
         "waking who waits for our Close",
+        "a pong within a long message",
         "connection/ending.rs",
         "        if self.waiting.load(SeqCst) > 0 {\n            self.changed.notify_all();\n        }\n",
         "",
     ),
     (
         "telling who came while the server stops",
+        "the server stops",
         "server/registry.rs",
         "            write_half\n                .request_close_briefly(CloseRequest::of_stopping_server(close, Urgency::WhenIdle));\n",
         "",
@@ -111,7 +127,7 @@ fn main() {
         let known = GUARDS.iter().find(|guard| guard.0 == name);
         *known.unwrap_or_else(|| panic!("no guard is called {name:?}"))
     });
-    for (name, file, code, _) in GUARDS {
+    for (name, _, file, code, _) in GUARDS {
         let text = fs::read_to_string(source.join(file)).expect("the file of a guard");
         assert_eq!(
             text.matches(code).count(),
@@ -151,8 +167,9 @@ fn main() {
         })
         .collect();
     fs::write(out.join("library.rs"), declared).expect("the copy can be written");
-    let names: String = GUARDS.iter().map(|guard| format!("{}\n", guard.0)).collect();
-    fs::write(out.join("guards"), names).expect("the copy can be written");
+    // `run` reads a guard and its scenario from each line.
+    let lines: String = GUARDS.iter().map(|guard| format!("{}\t{}\n", guard.0, guard.1)).collect();
+    fs::write(out.join("guards"), lines).expect("the copy can be written");
 }
 
 fn declare(before: &str, file: &Path) -> String {
@@ -165,7 +182,7 @@ fn declare(before: &str, file: &Path) -> String {
     format!("#[allow(dead_code, unused)]\n#[path = {file:?}]\n{before}mod {name};\n")
 }
 
-type Guard = (&'static str, &'static str, &'static str, &'static str);
+type Guard = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
 fn copy(from: &Path, path: &Path, to: &Path, guard: Option<Guard>) -> io::Result<()> {
     if from.join(path).is_dir() {
@@ -176,7 +193,7 @@ fn copy(from: &Path, path: &Path, to: &Path, guard: Option<Guard>) -> io::Result
         return Ok(());
     }
     let mut text = fs::read_to_string(from.join(path))?;
-    if let Some((_, file, code, instead)) = guard
+    if let Some((_, _, file, code, instead)) = guard
         && path == Path::new(file)
     {
         text = text.replace(code, instead);

@@ -76,6 +76,14 @@ fn main() {
     }
     let orders = argument.map_or(10_000, |orders| orders.parse().expect("a number of orders"));
     let wanted = std::env::args().nth(2);
+    if let Some(wanted) = &wanted {
+        let is_known = |scenarios: &[Scenario]| scenarios.iter().any(|(name, _)| name == wanted);
+        if !is_known(&SAMPLED) && !is_known(&WHOLE) {
+            // Not a fault that was found: `run` must not take it for one.
+            println!("no scenario is called {wanted:?}");
+            return;
+        }
+    }
     let is_wanted = |(name, _): &Scenario| wanted.as_ref().is_none_or(|wanted| wanted == name);
     for scenario in SAMPLED.into_iter().filter(is_wanted) {
         explore(scenario, "at random", RandomScheduler::new(orders));
