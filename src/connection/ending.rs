@@ -146,7 +146,8 @@ pub(crate) enum PeerSide {
     BrokeRule,
 }
 
-/// Both ends' progress through the closing handshake, under one lock.
+/// Both ends' progress through the closing handshake, and our Close once it's due. The lock
+/// `Ending::sides` guards all of it.
 struct Sides {
     ours: OurSide,
     peers: PeerSide,

@@ -194,9 +194,9 @@ fn threads_max(read: Read) -> Option<Limit> {
     Some(Limit { name: "kernel.threads-max", all, free: all - there })
 }
 
-/// Returns the thread limit of the process's control group or of one of its parent groups: the
-/// limit that leaves the fewest threads. `None` if none of these groups has a limit that can be
-/// read.
+/// Returns the tightest thread limit among those of the process's control group and its parent
+/// groups: the one under which the fewest threads can still start for connections. Returns `None`
+/// if none of these groups has a limit that can be read.
 fn control_group_limit(read: Read) -> Option<Limit> {
     let groups = read_text(read, "/proc/self/cgroup")?;
     // Version 2 has the line `0::/path`. Version 1 has a line for each controller, such as

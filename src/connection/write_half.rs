@@ -56,7 +56,8 @@ const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
 /// reset, which could destroy our own Close. (We read longer while the peer's TCP stack is still
 /// acknowledging our bytes.)
 const STRAY_BYTES_TIMEOUT: Duration = Duration::from_millis(10);
-/// The interval at which a waiting thread checks whether the connection still makes progress.
+/// How often a thread checks for progress on the connection while it waits for our Close to be
+/// sent, or for another thread to finish its open message.
 const PROGRESS_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The sending side of one connection. All the connection's threads share it.
@@ -410,9 +411,9 @@ impl WriteHalf {
     }
 
     /// Writes the encoder's batch and then `after_batch`, in as few system calls as the stream
-    /// allows. Fails with `WriteTimeout` if bytes are left and the peer takes less than 64 KiB
-    /// within `Limits::write`, and with `ConnectionLost` if the stream fails. After a failure,
-    /// nothing more can be sent.
+    /// allows. Fails with `ConnectionLost` if the stream fails, and with `WriteTimeout` if the peer
+    /// takes less than 64 KiB in a period of `Limits::write` and bytes are still left at the end of
+    /// that period. After a failure, nothing more can be sent.
     pub(crate) fn write(&self, encoder: &mut Encoder, after_batch: &[u8]) -> Result<()> {
         let total = encoder.batch().size() + after_batch.len();
         if total == 0 {

@@ -45,12 +45,14 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Returns the copied bytes, so that the encoder can append headers and payloads to them.
+    /// Returns the buffer that holds the headers and the copied payloads, so that the encoder can
+    /// append more of them.
     pub fn copied_bytes_mut(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
-    /// Returns the copied bytes. They're the whole batch, unless it also keeps payloads.
+    /// Returns the headers and the copied payloads. They're the whole batch, unless some payloads
+    /// weren't copied.
     pub fn copied_bytes(&self) -> &[u8] {
         &self.bytes
     }

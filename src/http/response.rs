@@ -131,7 +131,8 @@ pub(crate) fn write_header(out: &mut Vec<u8>, name: &str, value: &str) -> Result
     Ok(())
 }
 
-/// Returns whether a string may be a header's value: it contains no control characters except tabs.
+/// Returns whether `value` is allowed as a header's value. It must not contain ASCII control
+/// characters other than tabs.
 fn may_be_value(value: &str) -> bool {
     value.bytes().all(|byte| byte == b'\t' || !byte.is_ascii_control())
 }

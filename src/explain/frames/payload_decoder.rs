@@ -42,8 +42,8 @@ pub struct BadText {
     pub at: u64,
     /// The invalid byte, or `None` if the text ends in the middle of a character.
     pub byte: Option<u8>,
-    /// The bytes of an incomplete character directly before this offset, if there is one. They may
-    /// have arrived in earlier frames.
+    /// The bytes of an unfinished character directly before the offset `at`. Empty if no character
+    /// is unfinished there. Some or all of these bytes may have arrived in earlier frames.
     pub begun: Vec<u8>,
 }
 

@@ -48,9 +48,10 @@ impl Body {
         Body::announced(head).unwrap_or(Body::Length(0))
     }
 
-    /// Returns the body that a response's head announces. If the head gives no length, the body
-    /// extends to the end of the stream. A response with status 204 or 304 has no body, and neither
-    /// has a response to HEAD. `method` is the method of the request that the response answers.
+    /// Returns the body that a response's head announces. `method` is the method of the request
+    /// that the response answers. A response to HEAD has no body, nor does one with status 204 or
+    /// 304. Any other response with neither `Transfer-Encoding` nor `Content-Length` has a body
+    /// that extends to the end of the stream, and so has a response with a malformed status line.
     pub fn of_response(head: &Head, method: &str) -> Body {
         let status = status_of(head.first_line());
         match (method, status) {

@@ -49,8 +49,8 @@ pub fn spans(
     spans
 }
 
-/// The header fields whose spans name §4.1 in a response, instead of the glossary's section,
-/// because a client validates these fields of a 101 by §4.1.
+/// Header fields whose spans name §4.1 in a response, because a client checks these fields of a 101
+/// by that section. The glossary (`header_glossary`) names a different section for each of them.
 const OF_A_101: [&str; 3] = ["Upgrade", "Connection", "Sec-WebSocket-Protocol"];
 
 fn empty_line_in_front() -> [String; 3] {

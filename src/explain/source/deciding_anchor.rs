@@ -11,7 +11,9 @@ use crate::explain::annotation::{Annotation, AnnotationKind, Span, Verdict};
 use crate::frames::header::Opcode;
 use crate::frames::violation::Violation;
 
-/// Returns the anchor of the lines in ws101's source that read or validate this span's field.
+/// Returns the anchor for this span's field. It points to the lines of ws101's source that read or
+/// validate the field. Returns `None` only if the table of anchors lacks that anchor, which would
+/// be a bug.
 pub fn of_span(annotation: &Annotation, span: &Span) -> Option<&'static Anchor> {
     let id = match annotation.what {
         AnnotationKind::Frame => of_frame(annotation, span),

@@ -223,7 +223,8 @@ fn find_statement(lines: &[&str], words: &str) -> Option<(usize, usize)> {
     Some((from, at + length))
 }
 
-/// Converts Markdown to plain text: replaces links with their text, and removes other markup.
+/// Converts a paragraph of Markdown to a single line of plain text: replaces each link with its
+/// text, removes backticks and asterisks, and joins the lines with spaces.
 fn strip_markdown(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
