@@ -59,7 +59,7 @@ pub struct Counters {
 }
 
 impl Totals {
-    pub(crate) fn count_accepted(&self) {
+    pub(crate) fn count_opened(&self) {
         self.accepted.fetch_add(1, Relaxed);
     }
 

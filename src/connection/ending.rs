@@ -78,7 +78,7 @@ impl CloseRequest {
         CloseRequest { urgency: Urgency::WhenDrained, close, answer_within }
     }
 
-    pub(crate) fn now(close: Close, answer_within: Duration) -> CloseRequest {
+    pub(crate) fn immediate(close: Close, answer_within: Duration) -> CloseRequest {
         CloseRequest { urgency: Urgency::Now, close, answer_within }
     }
 

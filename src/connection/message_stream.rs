@@ -200,7 +200,7 @@ impl Drop for MessageWriter<'_> {
             let close = Close { code: CloseCode::INTERNAL_ERROR, reason };
             let _ = self
                 .write_half
-                .request_close(CloseRequest::now(close, self.write_half.limits.close));
+                .request_close(CloseRequest::immediate(close, self.write_half.limits.close));
         }
         // This must come after the request for the Close, because from here on another thread may
         // begin a message.

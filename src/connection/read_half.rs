@@ -252,9 +252,9 @@ impl ReadHalf {
         let flushed = self.write_half.flush_unless_busy();
         self.remember_failure(flushed);
         self.count_received();
-        self.write_half.set_reader_waits(true);
+        self.write_half.set_waits_in_recv(true);
         let waited = self.wait_for_bytes(until);
-        self.write_half.set_reader_waits(false);
+        self.write_half.set_waits_in_recv(false);
         waited
     }
 
@@ -305,7 +305,7 @@ impl ReadHalf {
         let mut timeout = match self.write_half.ending.our_side() {
             // Another thread may send our Close during this read. In that case, the read must end
             // in time for the reading thread to enforce the deadline for the peer's Close.
-            OurSide::Open if self.write_half.is_shared() => self
+            OurSide::Open if self.write_half.others_may_close() => self
                 .keepalive
                 .until_next_check()
                 .min(self.write_half.limits.close.max(CLOSE_CHECK_INTERVAL)),
@@ -313,7 +313,7 @@ impl ReadHalf {
             // Other threads are still sending messages that go out before our Close. The reading
             // thread checks now and then whether these messages make progress.
             OurSide::Requested(_) | OurSide::Due(_) => {
-                self.hurry_close_if_stalled();
+                self.close_now_if_stalled();
                 self.keepalive
                     .until_next_check()
                     .min(CLOSE_CHECK_INTERVAL)
@@ -337,7 +337,7 @@ impl ReadHalf {
         Ok(timeout)
     }
 
-    fn hurry_close_if_stalled(&mut self) {
+    fn close_now_if_stalled(&mut self) {
         let write_half = &self.write_half;
         let stall =
             self.stall.get_or_insert_with(|| Box::new(StallDetector::new(write_half.limits.write)));

@@ -211,7 +211,7 @@ impl WebSocket {
 
     /// Returns a handle for sending from other threads, even while this thread waits in `recv`.
     pub fn sender(&self) -> Sender {
-        self.write_half.set_shared();
+        self.write_half.note_others_may_close();
         Sender::new(self.write_half.clone())
     }
 
@@ -220,7 +220,7 @@ impl WebSocket {
     /// queue, so a message that you send may overtake queued ones. Fails with `Error::Io` if the
     /// process can't start another thread.
     pub fn outbox(&self, bound: usize) -> Result<Outbox> {
-        self.write_half.set_shared();
+        self.write_half.note_others_may_close();
         Outbox::new(&self.write_half, bound)
     }
 

@@ -72,11 +72,11 @@ pub(crate) struct WriteHalf {
     pub(crate) ending: Ending,
     /// Whether the reading thread waits in `recv` for the peer's bytes. If it does, the handler
     /// isn't preparing a reply, so a stopping server needn't wait for one.
-    reader_waits: AtomicBool,
+    waits_in_recv: AtomicBool,
     /// Whether a `Sender` or an `Outbox` has been created. With either, another thread can send our
     /// Close while the reading thread waits, so the reading thread must wake up now and then to
     /// check.
-    is_shared: AtomicBool,
+    others_may_close: AtomicBool,
     /// The limits of this connection. All connections of a server share the same limits.
     pub(crate) limits: Arc<Limits>,
     pub(crate) outboxes: OutboxQueues,
@@ -102,8 +102,8 @@ impl WriteHalf {
             pending: PendingControl::default(),
             message: OpenMessage::default(),
             ending: Ending::default(),
-            reader_waits: AtomicBool::new(false),
-            is_shared: AtomicBool::new(false),
+            waits_in_recv: AtomicBool::new(false),
+            others_may_close: AtomicBool::new(false),
             limits: limits.clone(),
             outboxes: OutboxQueues::default(),
         })
@@ -246,7 +246,7 @@ impl WriteHalf {
     pub(crate) fn fail(&self, close: Close) {
         self.ending.set_peer_side(PeerSide::BrokeRule);
         self.shut_down_if_our_turn();
-        let _ = self.request_close(CloseRequest::now(close, self.limits.close));
+        let _ = self.request_close(CloseRequest::immediate(close, self.limits.close));
     }
 
     /// Like `request_close`, but waits only about 10 ms if the peer's buffers are full. A server
@@ -299,7 +299,7 @@ impl WriteHalf {
     /// no memory while a thread waits.)
     #[inline(never)]
     fn make_close_pending_if_due(&self) {
-        if self.reader_waits.load(SeqCst) {
+        if self.waits_in_recv.load(SeqCst) {
             self.apply(EndEvent::HandlerIsIdle);
         }
         if !self.ending.refuses_messages() {
@@ -318,21 +318,21 @@ impl WriteHalf {
 
     /// Records that a `Sender` or an `Outbox` has been created, so that the reading thread wakes up
     /// now and then to check for our Close.
-    pub(crate) fn set_shared(&self) {
-        self.is_shared.store(true, SeqCst);
+    pub(crate) fn note_others_may_close(&self) {
+        self.others_may_close.store(true, SeqCst);
     }
 
     /// Returns whether another thread may send our Close while the reading thread waits in `recv`.
-    pub(crate) fn is_shared(&self) -> bool {
-        self.is_shared.load(SeqCst)
+    pub(crate) fn others_may_close(&self) -> bool {
+        self.others_may_close.load(SeqCst)
     }
 
     /// Records whether the reading thread waits in `recv` for the peer's bytes. Before the thread
     /// waits, this sends our Close if it has become due, because the Close may have waited for the
     /// handler.
     #[inline]
-    pub(crate) fn set_reader_waits(&self, waits: bool) {
-        self.reader_waits.store(waits, SeqCst);
+    pub(crate) fn set_waits_in_recv(&self, waits: bool) {
+        self.waits_in_recv.store(waits, SeqCst);
         if waits {
             // A failed write sets a deadline for the reads that follow, so its error needs no
             // handling here.
@@ -486,7 +486,7 @@ impl WriteHalf {
         self.apply(EndEvent::Failed(why, Deadline::after(self.limits.close)));
         // If the reading thread waits, it has already read all bytes that arrived. Shutting down
         // both directions wakes that thread.
-        let wakes_reader = was_too_slow || self.reader_waits.load(SeqCst);
+        let wakes_reader = was_too_slow || self.waits_in_recv.load(SeqCst);
         let how = if wakes_reader { Shutdown::Both } else { Shutdown::Write };
         let _ = self.stream.shutdown(how);
     }

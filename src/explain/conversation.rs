@@ -290,7 +290,7 @@ fn frames_stage(from: Role, start: u64, settings: &Settings, agreed: Agreed) -> 
 fn set_agreed(frames: &mut FrameExplainer, agreed: Agreed) {
     agreed.deflate.into_iter().for_each(|params| frames.agree(params));
     if agreed.unknown {
-        frames.agree_on_unknown();
+        frames.note_unknown_extension();
     }
 }
 

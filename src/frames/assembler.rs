@@ -136,7 +136,7 @@ impl Assembler {
         // §10.4: limits protect our memory and our time. If the sum overflows, it exceeds any
         // limit.
         match self.announced.checked_add(header.length) {
-            Some(sum) if sum <= self.max_announced() => self.announced = sum,
+            Some(sum) if sum <= self.max_announced_total() => self.announced = sum,
             _ => return Err(Violation::MessageTooLong(self.bounds.max_message)),
         }
         Ok(())
@@ -146,7 +146,7 @@ impl Assembler {
     /// an uncompressed message, that's `max_message`. For a compressed one, it's twice
     /// `max_message` plus the allowances, because compression can enlarge a message.
     #[inline]
-    fn max_announced(&self) -> u64 {
+    fn max_announced_total(&self) -> u64 {
         let limit = self.bounds.max_message;
         if !self.compressed {
             return limit;

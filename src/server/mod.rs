@@ -11,7 +11,7 @@
 //!
 //! | file | the question it answers |
 //! |---|---|
-//! | `pages.rs` | How many pages may be generated at a time? |
+//! | `page_slots.rs` | How many pages may be generated at a time? |
 //! | `pending.rs` | Which connections are pending, and which of them is evicted? |
 //! | `registry.rs` | What do a server and its connections share, and which connections are open? |
 //! | `shutdown.rs` | How does a server drain, and how does it stop? |
@@ -25,7 +25,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod handle;
-pub(crate) mod pages;
+pub(crate) mod page_slots;
 pub(crate) mod pending;
 pub(crate) mod refusing_thread;
 pub(crate) mod registry;

@@ -39,8 +39,8 @@ impl PendingList {
         stream: Arc<dyn Stream>,
         max_waiting: usize,
     ) -> PendingGuard {
-        let was_promoted = Cell::new(false);
-        let pending = PendingGuard { list: self.clone(), id, stream, max_waiting, was_promoted };
+        let was_taken_off = Cell::new(false);
+        let pending = PendingGuard { list: self.clone(), id, stream, max_waiting, was_taken_off };
         pending.add_evicting_oldest(Shutdown::Read);
         pending
     }
@@ -64,7 +64,7 @@ pub(crate) struct PendingGuard {
     id: u64,
     stream: Arc<dyn Stream>,
     max_waiting: usize,
-    was_promoted: Cell<bool>,
+    was_taken_off: Cell<bool>,
 }
 
 impl PendingGuard {
@@ -85,8 +85,8 @@ impl PendingGuard {
     }
 
     /// Returns whether the server has evicted this connection while its HTTP head was being read.
-    /// Call this before `promote` and `suspend_for_page`: they also remove the connection from the
-    /// list, and this function would then return `true`.
+    /// Call this before `leave_unless_evicted` and `suspend_for_page`: they also remove the
+    /// connection from the list, and this function would then return `true`.
     pub(crate) fn was_evicted(&self) -> bool {
         !lock(&self.list.0).iter().any(|pending| pending.id == self.id)
     }
@@ -94,20 +94,20 @@ impl PendingGuard {
     /// Removes this connection from the list of pending connections, because its HTTP head is
     /// complete and it holds a permit. From now on, the server can't evict the connection. Returns
     /// `false` if the server has already evicted it.
-    pub(crate) fn promote(&self) -> bool {
+    pub(crate) fn leave_unless_evicted(&self) -> bool {
         let mut pending = lock(&self.list.0);
         let before = pending.len();
         pending.retain(|other| other.id != self.id);
-        self.was_promoted.set(pending.len() < before);
-        self.was_promoted.get()
+        self.was_taken_off.set(pending.len() < before);
+        self.was_taken_off.get()
     }
 
     /// Removes this connection from the list of pending connections while its page is generated. An
     /// earlier eviction does no harm: the HTTP head is complete, and the eviction has shut down
     /// only the reading side.
     pub(crate) fn suspend_for_page(&self) {
-        self.promote();
-        self.was_promoted.set(true);
+        self.leave_unless_evicted();
+        self.was_taken_off.set(true);
     }
 
     /// Lets the server evict this connection while its plain HTTP response is being written,
@@ -120,7 +120,7 @@ impl PendingGuard {
             pending.evict_by = Shutdown::Both;
             return;
         }
-        if self.was_promoted.get() {
+        if self.was_taken_off.get() {
             self.add_evicting_oldest(Shutdown::Both);
         }
     }
@@ -128,6 +128,6 @@ impl PendingGuard {
 
 impl Drop for PendingGuard {
     fn drop(&mut self) {
-        self.promote();
+        self.leave_unless_evicted();
     }
 }

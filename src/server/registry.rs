@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use super::pages::Pages;
+use super::page_slots::PageSlots;
 use super::pending::{PendingGuard, PendingList};
 use crate::connection::close_guard::CloseObserver;
 use crate::connection::counters::{Counters, Totals};
@@ -29,7 +29,7 @@ use crate::transport::stream::Stream;
 /// The state that a server and its connections share.
 pub(crate) struct Registry {
     pub(crate) totals: Arc<Totals>,
-    pub(crate) pages: Pages,
+    pub(crate) page_slots: PageSlots,
     /// The listener's address, to which `stop` connects to wake the thread that waits in `accept`.
     /// `None` without a listener.
     pub(super) wake_address: Option<WakeAddress>,
@@ -109,7 +109,7 @@ impl Registry {
     pub(crate) fn new(wake_address: Option<WakeAddress>) -> Arc<Registry> {
         Arc::new(Registry {
             totals: Arc::default(),
-            pages: Pages::default(),
+            page_slots: PageSlots::default(),
             reserve: Mutex::new(wake_address.as_ref().and_then(|_| ReserveDescriptor::new())),
             wake_address,
             next_id: AtomicU64::new(1),
@@ -239,7 +239,7 @@ impl Permit {
     /// Close at once. Returns the registry, which the close guard must notify once the connection
     /// has closed.
     pub(crate) fn register_open(mut self, write_half: &Arc<WriteHalf>) -> Arc<dyn CloseObserver> {
-        self.registry.totals.count_accepted();
+        self.registry.totals.count_opened();
         lock(&self.registry.open).insert(self.id, PermitStage::Open(write_half.clone()));
         if self.registry.is_closing() {
             let Grace { close, .. } = self.registry.grace();

@@ -215,7 +215,7 @@ impl Requester<'_> {
             if self.registry.is_accepting() { "all places are taken" } else { ABOUT_TO_STOP };
         let permit = self.registry.permit(self.id, self.limits.max_connections);
         let permit = permit.ok_or_else(|| refusal_without_room(why_not))?;
-        match self.pending.promote() {
+        match self.pending.leave_unless_evicted() {
             true => Ok(permit),
             false => Err(refusal_after_eviction(self.registry)),
         }
@@ -262,12 +262,12 @@ impl Requester<'_> {
             return self.refuse(refusal_of_plain_http(request, &options.rules, false));
         };
         // While its page is generated, the connection counts as a page and not as pending.
-        let Some(permit) = self.registry.pages.permit(self.limits.max_waiting) else {
+        let Some(slot) = self.registry.page_slots.reserve(self.limits.max_waiting) else {
             return self.refuse(refusal_without_room("too many pages are being made"));
         };
         self.pending.suspend_for_page();
         let page = self.run_or_respond_500(|| http(request));
-        drop(permit);
+        drop(slot);
         let Some(page) = page else {
             return self.refuse(refusal_of_plain_http(request, &options.rules, true));
         };

@@ -25,8 +25,8 @@ const SOON: Duration = Duration::from_millis(100);
 /// Bytes: `01 81 m x`, then `00 81 m x` without end
 /// Holds: the limit applies to the sum, and the header that exceeds it is answered with 1009
 /// Twin: src/frames/assembler.rs
-/// was `Some(sum) if sum <= self.max_announced() => self.announced = sum,`
-/// now `Some(sum) if sum <= self.max_announced() => self.announced = 0,`
+/// was `Some(sum) if sum <= self.max_announced_total() => self.announced = sum,`
+/// now `Some(sum) if sum <= self.max_announced_total() => self.announced = 0,`
 /// Twin: the limit lifted, in the test
 #[test]
 fn cve_2014_0193_what_if_a_message_is_made_of_frames_that_are_each_small() {

@@ -102,7 +102,7 @@ impl FrameExplainer {
 
     /// Records that both ends have agreed on an extension that this crate doesn't know. From then
     /// on, the reserved bits that mean nothing to this crate may be set.
-    pub fn agree_on_unknown(&mut self) {
+    pub fn note_unknown_extension(&mut self) {
         self.unknown_extension = true;
     }
 
@@ -165,7 +165,7 @@ impl FrameExplainer {
     fn take_header(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         for (index, &byte) in bytes.iter().enumerate() {
             self.head.push(byte);
-            match self.begin_frame() {
+            match self.parse_frame_header() {
                 Ok(None) => {}
                 Ok(Some((header, context))) => {
                     self.begin_payload(header, context, report);
@@ -184,7 +184,7 @@ impl FrameExplainer {
     /// Validates the part of the current frame's header that has arrived. Returns the header and
     /// the message's context once the header is complete, and `None` before. Fails as soon as the
     /// header breaks a rule.
-    fn begin_frame(&mut self) -> Result<Option<(Header, MessageContext)>, Violation> {
+    fn parse_frame_header(&mut self) -> Result<Option<(Header, MessageContext)>, Violation> {
         let mut head = [0; MAX_HEADER];
         head[..self.head.len()].copy_from_slice(&self.head);
         let extensions = self.extensions();
@@ -199,7 +199,7 @@ impl FrameExplainer {
             // and is checked like a binary one.
             head[0] = head[0] & !OPCODE | Opcode::Binary as u8;
         }
-        let begun = self.decoder.begin_frame(&head[..self.head.len()])?;
+        let begun = self.decoder.parse_frame_header(&head[..self.head.len()])?;
         let Some(header) = begun else { return Ok(None) };
         if begins {
             self.opaque = is_opaque;

@@ -246,7 +246,7 @@ const ANCHORS: &[Anchor] = &[
     anchor("message.size", FRAGMENT, "Violation::MessageTooLong", "§10.4", C09),
     anchor(
         "opaque",
-        ("explain/frames/mod.rs", "FrameExplainer::begin_frame"),
+        ("explain/frames/mod.rs", "FrameExplainer::parse_frame_header"),
         "Opcode::Binary as u8",
         "§9.2",
         C04,

@@ -74,8 +74,8 @@ fn take(incoming: &mut Decoder, bytes: &[u8], at_a_time: usize) -> Result<usize,
 /// Bytes: `82 FF 00000000 7FFFFFFF m`, then silence, or a megabyte; `82 FF 80 00..00 m`
 /// Holds: the memory grows with the received bytes: at most twice that and 64 KiB, at both ends
 /// Twin: src/frames/assembler.rs
-/// was `Some(sum) if sum <= self.max_announced() => self.announced = sum,`
-/// now `Some(sum) if sum <= self.max_announced() => { self.announced = sum; self.bytes.reserve_exact(header.length as usize); }`
+/// was `Some(sum) if sum <= self.max_announced_total() => self.announced = sum,`
+/// now `Some(sum) if sum <= self.max_announced_total() => { self.announced = sum; self.bytes.reserve_exact(header.length as usize); }`
 #[test]
 fn rustsec_2022_0035_what_if_a_header_announces_what_never_comes() {
     let _alone = alone();

@@ -11,21 +11,21 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 /// The number of pages that the application is generating now.
 #[derive(Default)]
-pub(crate) struct Pages(AtomicUsize);
+pub(crate) struct PageSlots(AtomicUsize);
 
-/// A slot for one page while the application generates it. Dropping the permit frees the slot.
-pub(crate) struct PagePermit<'a>(&'a Pages);
+/// A slot for one page while the application generates it. Dropping it frees the slot.
+pub(crate) struct PageSlot<'a>(&'a PageSlots);
 
-impl Pages {
+impl PageSlots {
     /// Reserves a slot for one more page. Returns `None` if `most` pages are already being
     /// generated.
-    pub(crate) fn permit(&self, most: usize) -> Option<PagePermit<'_>> {
+    pub(crate) fn reserve(&self, most: usize) -> Option<PageSlot<'_>> {
         let one_more = |making| (making < most).then_some(making + 1);
-        self.0.fetch_update(SeqCst, SeqCst, one_more).ok().map(|_| PagePermit(self))
+        self.0.fetch_update(SeqCst, SeqCst, one_more).ok().map(|_| PageSlot(self))
     }
 }
 
-impl Drop for PagePermit<'_> {
+impl Drop for PageSlot<'_> {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, SeqCst);
     }
