@@ -38,12 +38,12 @@ pub struct Bounds {
     pub max_fragments: u64,
 }
 
-/// The number of bytes that each fragment adds to the limit on a message's compressed size. An
-/// honest sender's compressor adds fewer: for example, it turns a one-byte fragment into 7 bytes.
+/// The number of bytes that each fragment adds to the limit on a message's compressed size.
+/// Compression can lengthen a short fragment, but by fewer bytes: for example, one byte becomes 7.
 const FRAGMENT_ALLOWANCE: u64 = 16;
-/// The number of bytes by which a compressed message may exceed twice `max_message`, besides the
-/// allowance for each fragment. Without these bytes, an assembler with a small `max_message` would
-/// refuse honest messages.
+/// The number of bytes by which a message's compressed size may exceed twice `max_message`, besides
+/// the allowance for each fragment. Without these bytes, a small `max_message` could make us refuse
+/// honest messages.
 const MESSAGE_ALLOWANCE: u64 = 1024;
 
 /// The assembler of one connection. It joins the fragments of the arriving message, and refuses a
@@ -54,7 +54,7 @@ pub struct Assembler {
     /// The kind of the message that has begun and isn't complete yet. `None` between messages.
     inside: Option<MessageKind>,
     /// Whether the arriving message is compressed: the RSV1 bit of its first frame. Between
-    /// messages, this is the previous message's bit.
+    /// messages, the previous message's bit remains here, but `is_compressed` ignores it.
     compressed: bool,
     /// The sum of the payload lengths, in bytes, that the current message's frame headers have
     /// announced.
@@ -116,10 +116,9 @@ impl Assembler {
     }
 
     // WALK: fragment
-    /// Begins the fragment that this frame `header` announces: counts the fragment, and adds its
-    /// length to the lengths of the message's earlier fragments. Fails if the frame is out of order
-    /// (§5.4), or if its message would exceed the [`Bounds`]. A control frame's header changes
-    /// nothing.
+    /// Begins the fragment with this `header`: counts the fragment, and adds its payload's length
+    /// to those of the message's earlier fragments. Fails if the frame is out of order (§5.4), or
+    /// if its message would exceed the [`Bounds`]. A control frame's header changes nothing.
     #[inline]
     pub fn begin_data_frame(&mut self, header: &Header) -> Result<(), Violation> {
         self.check_order(header.opcode)?;
@@ -142,9 +141,9 @@ impl Assembler {
         Ok(())
     }
 
-    /// Returns the maximum sum of the payload lengths in the current message's frame headers. For
-    /// an uncompressed message, that's `max_message`. For a compressed one, it's twice
-    /// `max_message` plus the allowances, because compression can enlarge a message.
+    /// Returns the limit on `announced`, the sum of the current message's payload lengths. For an
+    /// uncompressed message, that's `max_message`. For a compressed one, it's twice `max_message`
+    /// plus the allowances, because compression can enlarge a message.
     #[inline]
     fn max_announced_total(&self) -> u64 {
         let limit = self.bounds.max_message;
@@ -193,8 +192,7 @@ impl Assembler {
 
     /// Ends the current message after its last fragment, and returns the message. If the caller
     /// reads the message in pieces with [`take_arrived`](Assembler::take_arrived), the result holds
-    /// only the bytes that it hasn't taken yet. Fails if a text message ends in the middle of a
-    /// character.
+    /// only the remaining bytes. Fails if a text message ends in the middle of a character.
     #[inline]
     pub fn finish(&mut self) -> Result<Message, Violation> {
         match self.inside.take() {

@@ -21,7 +21,7 @@ use super::buffer::RecentPeak;
 /// frame is added.
 const FULL: usize = 256 * 1024;
 /// The maximum number of payloads that a batch keeps. If it kept more, each write would consist of
-/// many slices, and the payloads' memory would be allocated and freed in large bursts, which is
+/// many slices, and the memory of many payloads would be allocated and freed at once, which is
 /// slow.
 const MAX_KEPT: usize = 2;
 /// The maximum number of slices in one write: two for each kept payload (the bytes before it, and
@@ -51,22 +51,23 @@ impl Batch {
         &mut self.bytes
     }
 
-    /// Returns the headers and the copied payloads. They're the whole batch, unless some payloads
-    /// weren't copied.
+    /// Returns the headers and the copied payloads: the whole batch, unless it also keeps payloads
+    /// that weren't copied.
     pub fn copied_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Adds a payload after the bytes so far. The payload isn't copied, unless more than half of
-    /// its memory is unused. The caller must already have appended the payload's header to the
-    /// copied bytes.
+    /// Adds a payload at the end of the batch. The payload isn't copied, unless more than half of
+    /// the vector's capacity is unused. The caller must already have appended the payload's header
+    /// to the copied bytes.
     pub fn keep(&mut self, mut payload: Vec<u8>) {
         payload.shrink_to(2 * payload.len());
         self.kept.push((self.bytes.len(), payload));
     }
 
-    /// Passes the batch's parts to `take`, in sending order: each kept payload after the bytes
-    /// before it, and then the remaining bytes. A part may be empty.
+    /// Passes the batch's parts to `take`, in sending order: for each kept payload, the copied
+    /// bytes before it and the payload itself, and finally the remaining copied bytes. A part may
+    /// be empty.
     #[inline]
     pub fn for_each_slice<'a>(&'a self, mut take: impl FnMut(&'a [u8])) {
         let mut start = 0;

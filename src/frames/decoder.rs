@@ -78,9 +78,9 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Creates the decoder of a connection on which our end has this `role`. `bounds` are the
-    /// limits on each message. `buffer` may already hold bytes that arrived directly after the
-    /// handshake's HTTP head.
+    /// Creates a connection's decoder. `role` is the role of our end. `bounds` are the limits on
+    /// each message. `buffer` may already hold bytes that arrived directly after the handshake's
+    /// HTTP head.
     pub fn new(role: Role, bounds: Bounds, buffer: Buffer) -> Decoder {
         Decoder {
             role,
@@ -232,9 +232,9 @@ impl Decoder {
         }
     }
 
-    /// Moves the next frame's header from the receive buffer into `frame`. Leaves `frame` empty if
-    /// the header isn't complete yet. Fails if the header is invalid, if the frame is out of order,
-    /// or if its message would exceed a limit.
+    /// Moves the next frame's header from the receive buffer into `frame`. Leaves `frame` as `None`
+    /// if the header isn't complete yet. Fails if the header is invalid, if the frame is out of
+    /// order, or if its message would exceed a limit.
     #[inline]
     fn begin_frame(&mut self) -> Result<(), Violation> {
         let rsv1_has_meaning = self.inflater.is_some();
@@ -258,9 +258,9 @@ impl Decoder {
         Ok(Event::Piece { kind, bytes, last })
     }
 
-    /// Returns the maximum number of payload bytes to process for one delivered piece. For a
-    /// compressed message, that's only 1 KiB: DEFLATE can inflate one byte to 1032 bytes, so 1 KiB
-    /// can already become a piece of about 1 MiB.
+    /// Returns the maximum number of payload bytes to process for one delivered piece. For an
+    /// uncompressed message, there's no maximum. For a compressed one, it's 1 KiB: DEFLATE can
+    /// inflate one byte to 1032 bytes, so 1 KiB can already become a piece of about 1 MiB.
     fn most_at_a_time(&self) -> usize {
         if self.message.is_compressed() { 1024 } else { usize::MAX }
     }

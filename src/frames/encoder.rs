@@ -137,7 +137,8 @@ impl Encoder {
     }
 
     /// Encodes a pong into the batch. `payload` must repeat the payload of the ping that the pong
-    /// answers. Fails like [`ping`](Encoder::ping).
+    /// answers. Fails if the payload is longer than 125 bytes, or if the encoder [is
+    /// closed](Encoder::is_closed).
     pub fn pong(&mut self, payload: &[u8]) -> Result<(), Misuse> {
         self.append_control(Opcode::Pong, payload)
     }
@@ -247,10 +248,11 @@ impl Encoder {
     }
 
     /// Returns the encoded frame of a prepared message, which a server's connections share. If the
-    /// frame is compressed, our compressor forgets its window, to stay in step with the peer.
+    /// frame is compressed, our compressor forgets its window, because it no longer matches the
+    /// peer's.
     ///
     /// Returns `None` if this connection can't send a shared frame: the message isn't prepared,
-    /// we're a client, the encoder is closed, or the message must be compressed and our
+    /// we're a client, the encoder is closed, or the message is to be compressed and our
     /// compressor's window is smaller than 32 KiB.
     fn usable_prepared_frame<'a>(&mut self, message: &MessageRef<'a>) -> Option<&'a [u8]> {
         let Encoded { frame, deflated } = message.encoded?;

@@ -18,8 +18,8 @@ pub type Key = [u8; 4];
 
 // WALK: mask
 /// Masks or unmasks a piece of a payload in place: both are the same operation. `offset` is the
-/// piece's offset in the payload, in bytes. It's needed because the key repeats over the whole
-/// payload, so a piece may begin in the middle of the key.
+/// piece's offset in the payload, in bytes. It determines which byte of the key the piece begins
+/// with, because the key repeats over the whole payload.
 #[inline]
 pub fn apply(key: Key, offset: u64, payload: &mut [u8]) {
     // 1. Rotate the key so that it lines up with the first byte of this piece, and repeat it to

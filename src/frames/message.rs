@@ -93,8 +93,8 @@ pub struct MessageRef<'a> {
     pub(crate) encoded: Option<Encoded<'a>>,
 }
 
-/// The two frames of a prepared message, uncompressed and compressed, as a server sends them. See
-/// [`PreparedMessage`](super::prepared::PreparedMessage).
+/// The two unmasked frames of a prepared message, uncompressed and compressed, which only a server
+/// can send. See [`PreparedMessage`](super::prepared::PreparedMessage).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Encoded<'a> {
     /// The complete uncompressed frame, header and payload.

@@ -19,7 +19,7 @@ use super::message::{AsMessage, Encoded, MessageKind, MessageRef};
 #[derive(Clone, Debug)]
 pub struct PreparedMessage {
     kind: MessageKind,
-    /// The uncompressed frame, header and payload, as a server sends it.
+    /// The uncompressed, unmasked frame: header and payload.
     frame: Arc<[u8]>,
     /// The compressed frame. The first connection that needs the frame compresses the message and
     /// fills in this field.

@@ -13,11 +13,11 @@
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotUtf8;
 
-/// The text of a message that comes in pieces, from the peer or from an application that writes the
-/// message piece by piece. Each piece is validated as UTF-8 when it's pushed.
+/// The text of a message that comes in pieces, from the peer or from our application. Each piece is
+/// validated as UTF-8 when it's pushed.
 #[derive(Debug, Default)]
 pub struct Text {
-    /// The complete characters that have arrived and haven't been taken, validated as UTF-8.
+    /// The complete characters that have arrived, validated as UTF-8. `take_complete` removes them.
     valid: String,
     /// The first bytes of a character whose remaining bytes haven't arrived yet. Only the first
     /// `incomplete_length` bytes of this array are in use.
@@ -56,8 +56,8 @@ impl Text {
         ));
     }
 
-    /// Returns the length, in bytes, of the complete characters that have arrived and haven't been
-    /// taken.
+    /// Returns the length, in bytes, of the text that [`take_complete`](Text::take_complete) would
+    /// return now.
     pub fn complete_length(&self) -> usize {
         self.valid.len()
     }
@@ -68,8 +68,8 @@ impl Text {
         std::mem::take(&mut self.valid)
     }
 
-    /// Ends the text, and returns the part that hasn't been taken. Fails if the text ends in the
-    /// middle of a character.
+    /// Ends the text, and returns the part that [`take_complete`](Text::take_complete) hasn't
+    /// removed. Fails if the text ends in the middle of a character.
     pub fn finish(&mut self) -> Result<String, NotUtf8> {
         match std::mem::take(&mut self.incomplete_length) {
             0 => Ok(self.take_complete()),
@@ -98,9 +98,9 @@ impl Text {
 }
 
 /// Returns how many bytes to reserve with `reserve_exact`, so that `more` bytes fit in a buffer of
-/// this `length` and capacity (`room`). The result is 0 if they already fit. Otherwise, the
-/// capacity doubles, but not beyond `most`, the message's size limit in bytes. If that isn't
-/// enough, the capacity grows to exactly what's needed. Doubling keeps reallocations rare.
+/// this `length` and this capacity, `room`. The result is 0 if they already fit. Otherwise, the
+/// capacity doubles, but not beyond `most`, the message's size limit in bytes. If the bytes still
+/// don't fit, it grows to exactly `length + more`. Doubling keeps reallocations rare.
 pub fn bytes_to_reserve(length: usize, room: usize, more: usize, most: usize) -> usize {
     let needed = length + more;
     if needed <= room { 0 } else { needed.max(most.min(2 * room)) - length }

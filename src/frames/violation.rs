@@ -40,10 +40,11 @@ pub enum Violation {
     MessageTooLong(u64),
     /// The peer sent a message with more fragments than this limit allows.
     TooManyFragments(u64),
-    /// The peer sent more DEFLATE blocks with BFINAL set than we allow for the number of bytes that
-    /// it sent. Each such block makes the inflater copy its window of up to 32 KiB.
+    /// The peer sent too many DEFLATE blocks with the BFINAL bit set, which marks a stream's last
+    /// block. We allow about one per message and one per KiB of compressed data, because the
+    /// inflater copies its window of up to 32 KiB after each of them.
     TooManyLastBlocks,
-    /// The peer sent a compressed message that isn't valid DEFLATE data or is incomplete.
+    /// The peer sent a compressed message whose DEFLATE data is invalid or incomplete.
     NotDeflate,
     /// The peer sent a text message whose payload isn't valid UTF-8.
     TextNotUtf8,

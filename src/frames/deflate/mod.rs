@@ -40,20 +40,19 @@ use crate::handshake::deflate_params::{
 /// them again (RFC 7692 §7.2).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 /// An empty stored DEFLATE block with BFINAL set. [`Inflater::finish`] appends it to a message that
-/// doesn't end with a block that has BFINAL set. If the inflater can't read it as a block there,
-/// the message was incomplete.
+/// doesn't end with a block that has BFINAL set. If the inflater can't read it as a new block, the
+/// message was incomplete.
 const LAST_BLOCK: [u8; 5] = [0x01, 0x00, 0x00, 0xff, 0xff];
-/// The maximum size, in bytes, of a piece that the inflater produces in one step.
+/// The maximum number of inflated bytes that the inflater passes on at a time.
 const PIECE: usize = 8 * 1024;
 /// The price of a DEFLATE block with BFINAL set, in bytes of the peer's credit. The price keeps a
 /// peer from flooding us with such blocks: after each of them, the inflater copies the window,
 /// which takes about as long as inflating this many bytes. Honest senders send at most one such
 /// block per message.
 const PRICE_OF_LAST_BLOCK: u64 = 1024;
-/// The most credit, in bytes, that a peer can save up for DEFLATE blocks with BFINAL set. A
-/// connection begins with this credit, which is enough for 17 such blocks in a row. The block that
-/// [`Inflater::finish`] appends to most messages costs credit too, and leaves enough for at most 16
-/// when the next message begins.
+/// The most credit, in bytes, that a peer can save up: enough for 17 DEFLATE blocks with BFINAL set
+/// in a row. A connection begins with this credit. After most messages, enough for at most 16 is
+/// left, because the block that [`Inflater::finish`] appends costs credit too.
 const MAX_CREDIT: u64 = 17 * PRICE_OF_LAST_BLOCK;
 
 /// Validates compression settings. Fails unless both window sizes are from 9 to 15 bits and the
@@ -98,8 +97,8 @@ pub fn inflater_and_deflater(
 pub struct Inflater {
     peer: Window,
     max_message: u64,
-    /// The most recently inflated bytes, to which the peer's next bytes may refer: at most as many
-    /// bytes as the peer's window holds.
+    /// The most recently inflated bytes, up to the agreed window size. The peer's next bytes may
+    /// refer to them.
     window: VecDeque<u8>,
     /// The state of the decompressor. The inflater creates it on first use, because many
     /// connections never receive a compressed message.
@@ -109,9 +108,9 @@ pub struct Inflater {
     /// Whether the current message's bytes so far end exactly with a DEFLATE block that has BFINAL
     /// set. If so, the message may end here, and `finish` needn't append a block.
     ended: bool,
-    /// The peer's credit for DEFLATE blocks with BFINAL set, in bytes. Each byte of a compressed
-    /// message adds 1, and the end of the message adds the price of one such block, up to
-    /// [`MAX_CREDIT`].
+    /// The peer's credit, in bytes, which pays for DEFLATE blocks with BFINAL set: such a block
+    /// costs [`PRICE_OF_LAST_BLOCK`]. Each byte of a compressed message adds 1, and the end of the
+    /// message adds the price of one block, up to [`MAX_CREDIT`].
     credit: u64,
 }
 
@@ -130,8 +129,8 @@ impl Inflater {
 
     /// Inflates the next piece of a compressed message, and passes the inflated bytes to `append`,
     /// at most 8 KiB at a time. Fails if the piece isn't valid DEFLATE data, if the message
-    /// inflates to more than its limit, if its blocks with BFINAL set exceed the peer's credit, or
-    /// if `append` fails.
+    /// inflates to more than its limit, if it has more blocks with BFINAL set than the peer's
+    /// `credit` pays for, or if `append` fails.
     pub fn inflate(
         &mut self,
         mut piece: &[u8],
@@ -206,8 +205,8 @@ impl Inflater {
     }
 
     /// Frees the decompressor's memory. Call this when the connection becomes idle, but never in
-    /// the middle of a message, because its rest couldn't be inflated then. The window of inflated
-    /// bytes is kept, because the peer's next message may refer to it.
+    /// the middle of a message, because the rest of the message couldn't be inflated. The window of
+    /// inflated bytes is kept, because the peer's next message may refer to it.
     pub fn free_idle_memory(&mut self) {
         self.stream = None;
     }
@@ -222,8 +221,8 @@ impl Inflater {
     }
 }
 
-/// Resets a decompressor to the beginning of a DEFLATE stream, and loads the `window`, to which the
-/// peer's next bytes may refer.
+/// Prepares a decompressor for a new DEFLATE stream: resets it, and loads the `window`, to which
+/// the peer's next bytes may refer.
 fn begin_with_window(mut stream: Decompress, window: &VecDeque<u8>) -> Decompress {
     stream.reset(false);
     let (older, newer) = window.as_slices();
@@ -271,8 +270,8 @@ impl Deflater {
     }
 
     /// Compresses the payload of a complete message or of one fragment. `fin` says whether the
-    /// message ends with this payload. If it does, the result omits the last four bytes (`TAIL`),
-    /// which the receiver appends again.
+    /// message ends with this payload. If it does, the result lacks the compressor's last four
+    /// bytes (`TAIL`), which the receiver puts back.
     pub fn deflate(&mut self, payload: &[u8], fin: bool) -> Vec<u8> {
         let Window { bits, takeover } = self.window;
         let new = || Compress::new_with_window_bits(self.level, false, bits);
@@ -292,9 +291,9 @@ impl Deflater {
         out
     }
 
-    /// Returns whether this connection's peer can read the compressed frames that connections
-    /// share. Both ends must have agreed on the largest window for our compressor, because shared
-    /// frames are compressed with that window.
+    /// Returns whether this connection's peer can read the compressed frame of a prepared message,
+    /// which connections share. The agreed window of our compressor must be 32 KiB, because the
+    /// shared frame is compressed with that window.
     pub fn peer_can_read_shared_frames(&self) -> bool {
         self.window.bits == MAX_WINDOW_BITS
     }
