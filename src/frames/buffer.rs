@@ -108,8 +108,8 @@ pub struct RecentPeak {
 }
 
 impl RecentPeak {
-    /// Records that `needed` bytes of the memory were in use. Every 32nd call returns the maximum
-    /// `needed` of the last 32 calls. All other calls return `None`.
+    /// Records that `needed` bytes were in use. Every 32nd call returns the maximum `needed` of the
+    /// last 32 calls. All other calls return `None`.
     #[inline]
     pub fn note(&mut self, needed: usize) -> Option<usize> {
         const RECENT: u32 = 32;

@@ -22,13 +22,13 @@ pub fn inflater_and_deflater(
     (None, None)
 }
 
-/// The type of an inflater, in builds without the `deflate` feature. No value of this type can
-/// exist, so its functions never run.
+/// Replaces the inflater in builds without the `deflate` feature, so that the decoder needn't
+/// change. No value of this type can exist, so its functions never run.
 #[derive(Debug)]
 pub enum Inflater {}
 
-/// The type of a deflater, in builds without the `deflate` feature. No value of this type can
-/// exist, so its functions never run.
+/// Replaces the deflater in builds without the `deflate` feature, so that the encoder needn't
+/// change. No value of this type can exist, so its functions never run.
 #[derive(Debug)]
 pub enum Deflater {}
 
