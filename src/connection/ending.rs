@@ -168,9 +168,9 @@ pub(crate) struct Ending {
     /// that completes an open message or empties an outbox's queue must check whether the Close has
     /// become due.
     is_close_requested: AtomicBool,
-    /// Whether new messages are refused. `true` once our Close has been requested, a write has
-    /// failed, or the connection has ended. But while a requested Close still waits for the
-    /// handler, this stays `false`, so that the handler can send its reply.
+    /// Whether new messages are refused, because a write has failed, the connection has ended, or
+    /// our Close has been requested. A Close that still waits for the handler doesn't count, so
+    /// that the handler can send its reply.
     refuses: AtomicBool,
     /// The number of bytes written to the stream. While this number grows, the connection makes
     /// progress, and a thread that waits for our Close continues to wait.

@@ -189,7 +189,7 @@ impl ReadHalf {
     // WALK: recv
     /// Waits for the next message or the next piece of a message, and answers the control frames
     /// that arrive before it. Returns `None` once reading has ended. Fails with `TimedOut` if
-    /// `until` passes first, and with any other error only once, because that error ends reading.
+    /// `until` passes first. Any other error ends reading, so later calls return `None`.
     #[inline]
     fn next_event(&mut self, until: Option<Deadline>) -> Result<Option<Event>> {
         while !self.over {

@@ -117,12 +117,11 @@ impl WebSocket {
     /// all messages that arrived together go out in one write. (If the batch has reached 256 KiB or
     /// holds two messages that weren't copied, `feed` itself writes it.)
     ///
-    /// `feed` copies the message into the batch, with two exceptions, both for a message that a
-    /// server sends uncompressed:
+    /// `feed` copies the message into the batch, with two exceptions on a server:
     /// - A [`Message`], `String` or `Vec<u8>` of at least 32 KiB that you pass by value isn't
-    ///   copied.
-    /// - Any other value of at least 96 KiB is written at once, and so is a compressed
-    ///   [`PreparedMessage`](crate::PreparedMessage) of that size.
+    ///   copied if it's sent uncompressed.
+    /// - Any other value of at least 96 KiB is written at once if it's sent uncompressed, and so is
+    ///   a [`PreparedMessage`](crate::PreparedMessage) that is still as long when compressed.
     pub fn feed(&mut self, mut message: impl AsMessage) -> Result<()> {
         if message.as_message().payload.len() >= LARGE {
             match message.into_message() {

@@ -362,8 +362,8 @@ impl WriteHalf {
     }
 
     /// Frees the encoder memory that an idle connection doesn't need, unless a message is open or
-    /// another thread is using the encoder. Either way, this then sends the pending pong and Close,
-    /// if any, and fails only if that fails.
+    /// another thread is using the encoder. Then sends the pending pong and Close, if any, and
+    /// fails only if this write fails.
     pub(crate) fn free_idle_memory(&self) -> Result<()> {
         // An open message still needs the compressor's memory.
         if let Some(mut encoder) = self.try_lock()
@@ -609,8 +609,8 @@ impl WriteHalf {
     }
 
     /// Locks the encoder (this is the *write lock*), and waits if another thread holds the lock.
-    /// `recv` must never call this, because the thread that holds the lock might be waiting for the
-    /// peer to read.
+    /// `recv` must never call this: the thread that holds the lock may be waiting for the peer to
+    /// read, and the peer for us, which would be a deadlock.
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, Encoder> {
         lock(&self.encoder)
