@@ -52,9 +52,9 @@ use crate::transport::lock::lock;
 /// urgent than an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Urgency {
-    /// Our Close waits until the handler is idle, which means that it waits in `recv`. From then
-    /// on, the urgency is `WhenDrained`. If the handler ends first and drops its `WebSocket`, the
-    /// close guard's Close replaces this one.
+    /// Our Close waits until the handler is idle in `recv`. Then the urgency becomes `WhenDrained`.
+    /// If the handler ends first and drops its `WebSocket`, the close guard's Close replaces this
+    /// one.
     WhenIdle,
     /// Our Close waits until all messages in the outboxes' queues are sent, and until an open
     /// message is finished.
@@ -93,7 +93,7 @@ impl CloseRequest {
 /// Why a connection can no longer send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WriteFailure {
-    /// The peer took our bytes more slowly than the minimum write rate.
+    /// A write failed because the peer took less than 64 KiB in a period of `Limits::write`.
     TooSlow,
     /// A write failed for another reason, or the connection was aborted.
     Lost,
@@ -118,8 +118,8 @@ pub(crate) enum OurSide {
     Over,
 }
 
-/// An event that the write half reports to the closing state machine, which then decides whether
-/// our Close is due.
+/// An event that the write half reports to the closing state machine, [`Ending`], which then
+/// decides whether our Close is due.
 pub(crate) enum EndEvent {
     /// A thread requests our Close.
     CloseRequested(CloseRequest),
@@ -168,9 +168,9 @@ pub(crate) struct Ending {
     /// that completes an open message or empties an outbox's queue must check whether the Close has
     /// become due.
     is_close_requested: AtomicBool,
-    /// Whether new messages are refused. `true` once our Close has been requested, a write has
-    /// failed, or the connection has ended. But while a requested Close still waits for the
-    /// handler, this stays `false`, so that the handler can send its reply.
+    /// Whether new messages are refused, because a write has failed, the connection has ended, or
+    /// our Close has been requested. A Close that still waits for the handler doesn't count, so
+    /// that the handler can send its reply.
     refuses: AtomicBool,
     /// The number of bytes written to the stream. While this number grows, the connection makes
     /// progress, and a thread that waits for our Close continues to wait.
@@ -256,8 +256,8 @@ impl Ending {
         self.refuses.load(SeqCst)
     }
 
-    /// Waits until our Close is written or can't be written any more, or until the time `at_most`
-    /// is up. Returns our end's state after the wait.
+    /// Waits until our Close is written or can't be written any more, but no longer than `at_most`.
+    /// Returns our end's state after the wait.
     pub(crate) fn wait_until_close_is_sent(&self, at_most: Duration) -> OurSide {
         let is_to_come = |sides: &mut Sides| {
             matches!(sides.ours, OurSide::Open | OurSide::Requested(_) | OurSide::Due(_))

@@ -54,7 +54,7 @@ impl Keepalive {
     }
 
     /// Returns how long the next read may wait before the reading thread must call `check`.
-    /// `Duration::MAX` if `Limits::ping_every` is `None` and no ping awaits a sign of life.
+    /// `Duration::MAX` if `Limits::ping_every` is `None` and no ping has set a deadline.
     pub(crate) fn until_next_check(&self) -> Duration {
         match self.give_up_deadline() {
             Some(deadline) => deadline.remaining().unwrap_or_default(),

@@ -42,8 +42,8 @@ pub struct Limits {
     /// read or a plain HTTP response is sent. Above this number, the server evicts the connection
     /// that has been pending longest, and sends it a 408 if its head is still incomplete. That way,
     /// a crowd of slow clients can't keep out an honest client, which sends its head within
-    /// milliseconds. This is also the maximum number of pages that are generated at a time. A
-    /// further request for a page receives a 503.
+    /// milliseconds. This is also the maximum number of pages that the application's `http`
+    /// function generates at a time. A further request for a page receives a 503.
     pub max_waiting: usize,
     /// How long a client may take for the TLS handshake, if any, and its complete HTTP head.
     /// Sending the head in small pieces doesn't extend this time. A client whose head is late
@@ -62,9 +62,10 @@ pub struct Limits {
     /// How long the keepalive waits for any byte after its ping. If no byte arrives, `recv` fails
     /// with `PeerTimeout`.
     pub pong: Duration,
-    /// How long the peer may take to answer our Close, and after that to end its stream. A peer
-    /// that is still reading our bytes gets the same time again, at most once for each 64 KiB that
-    /// we sent, and at most 24 times. After that, `close` fails with `PeerTimeout` or `BytesLost`.
+    /// How long the peer may take to answer our Close, or to end its stream after it has broken a
+    /// rule. A peer that is still reading our bytes gets the same time again, at most once for each
+    /// 64 KiB that we sent, and at most 24 times. After that, `close` fails with `PeerTimeout` or
+    /// `BytesLost`.
     pub close: Duration,
     /// The stack size of a connection's thread, in bytes. The operating system allocates memory
     /// only for the pages that the thread uses.

@@ -138,8 +138,8 @@ impl<'a> MessageWriter<'a> {
     }
 
     /// Sends the last fragment, which completes the message. Fails with `Misuse` if a text message
-    /// ends inside a character, and then also closes the connection with 1011 if a fragment has
-    /// already been sent. Fails with `Closed` if our Close has already gone out.
+    /// ends inside a character. If the writer has already sent a fragment, this failure also closes
+    /// the connection with 1011. Fails with `Closed` if our Close has already gone out.
     pub fn finish(mut self) -> Result<()> {
         if self.kind == MessageKind::Text {
             self.bytes = self.text.finish().map_err(|_| Misuse::NotUtf8)?.into_bytes();

@@ -50,10 +50,10 @@ impl OpenMessage {
         self.finished.notify_all();
     }
 
-    /// Waits until no message is open, or until the time `at_most` is up. Either way, the caller
-    /// must then check again, because the message may still be open, or another thread may have
-    /// opened the next one. Fails with `WithinMessage` if the calling thread itself has opened the
-    /// message, because it would wait for itself forever.
+    /// Waits until no message is open, but no longer than `at_most`. After that, the caller must
+    /// check again, because the message may still be open, or another thread may have opened the
+    /// next one. Fails with `WithinMessage` if the calling thread itself has opened the message,
+    /// because it would wait for itself forever.
     pub(crate) fn wait_until_none_is_open(&self, at_most: Duration) -> Result<(), Misuse> {
         let owner = lock(&self.owner);
         if *owner == Some(thread::current().id()) {

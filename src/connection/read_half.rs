@@ -33,12 +33,12 @@ use crate::transport::stream::{is_part_of_record, is_timeout};
 /// The read timeout for fetching only bytes that have already arrived. It can't be zero, because
 /// sockets reject a zero timeout.
 const SHORTEST_READ: Duration = Duration::from_millis(1);
-/// The interval at which the reading thread checks on our Close. It's a minimum or a maximum:
-/// - Until our Close is requested, it's a minimum. The thread wakes up once per `Limits::close` to
-///   check whether another thread has requested our Close, but not more often than this. Otherwise,
-///   a small `Limits::close` would keep waking the threads of idle connections.
-/// - While our Close waits for other threads' messages, it's a maximum. The thread checks at least
-///   this often whether those messages make progress.
+/// How often the reading thread checks on our Close:
+/// - Until our Close is requested, at most this often. The thread wakes up once per `Limits::close`
+///   to check whether another thread has requested our Close. Without this bound, a small
+///   `Limits::close` would keep waking the threads of idle connections.
+/// - While our Close waits for other threads' messages, at least this often. The thread checks
+///   whether those messages make progress.
 const CLOSE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The maximum number of reads after the deadline for the peer's last bytes. These reads fetch
 /// bytes that may have arrived in time but weren't read yet. This many reads are enough to empty
@@ -57,8 +57,8 @@ pub(crate) struct ReadHalf {
     /// The peer's Close. `None` until that Close has arrived. (It's boxed to keep open connections
     /// small.)
     closed_with: Option<Box<Close>>,
-    /// Whether reading has ended. After the peer's Close, a violation, or an error other than
-    /// `TimedOut`, `recv` returns no more messages.
+    /// Whether reading has ended, because the peer's Close has arrived or an error other than
+    /// `TimedOut` has occurred. `recv` then returns no more messages.
     over: bool,
     /// Whether the current call to `recv` has read from the stream. Even a call with a timeout of
     /// zero must read once, to receive the bytes that have already arrived.
@@ -81,7 +81,7 @@ pub(crate) struct ReadHalf {
     in_pieces: bool,
     /// The number of complete messages received since the connection's counters were last updated.
     messages: u64,
-    /// The number of bytes received since then.
+    /// The number of bytes received since that update.
     bytes: usize,
 }
 
@@ -189,7 +189,7 @@ impl ReadHalf {
     // WALK: recv
     /// Waits for the next message or the next piece of a message, and answers the control frames
     /// that arrive before it. Returns `None` once reading has ended. Fails with `TimedOut` if
-    /// `until` passes first, and with any other error only once, because that error ends reading.
+    /// `until` passes first. Any other error ends reading, so later calls return `None`.
     #[inline]
     fn next_event(&mut self, until: Option<Deadline>) -> Result<Option<Event>> {
         while !self.over {
@@ -220,8 +220,8 @@ impl ReadHalf {
         Ok(None)
     }
 
-    /// Ends reading if `done` is an error, except for `TimedOut`, the application's own timeout.
-    /// Returns `done`.
+    /// Ends reading if `done` is an error. The exception is `TimedOut`, because only the
+    /// application's own timeout has passed. Returns `done`.
     fn end_reading_on_error(&mut self, done: Result<()>) -> Result<()> {
         self.over |= !matches!(done, Ok(()) | Err(Error::TimedOut));
         done
@@ -237,7 +237,7 @@ impl ReadHalf {
     }
 
     /// §5.5.1: answers the peer's Close with a Close of the same code and reason, and ends reading.
-    /// A client then waits up to a second for the server to end the stream.
+    /// A client then waits for the server to end the stream, up to a second but not beyond `until`.
     fn answer_peer_close(&mut self, close: Close, until: Option<Deadline>) {
         log::debug!("{} the peer closes with {close}", self.write_half.id);
         self.over = true;
@@ -246,8 +246,8 @@ impl ReadHalf {
         self.closed_with = Some(Box::new(close));
     }
 
-    /// Writes the messages that `feed` has left in the encoder's batch, then waits until the peer's
-    /// bytes arrive or a deadline passes.
+    /// Writes the messages that `feed` has left in the encoder's batch, then waits for the peer's
+    /// bytes. Fails if they don't arrive in time, or if the connection is lost.
     fn flush_and_wait(&mut self, until: Option<Deadline>) -> Result<()> {
         let flushed = self.write_half.flush_unless_busy();
         self.remember_failure(flushed);
@@ -258,7 +258,7 @@ impl ReadHalf {
         waited
     }
 
-    /// Adds what has been received since the last call to the connection's counters.
+    /// Adds to the connection's counters what has been received since the last call.
     fn count_received(&mut self) {
         self.write_half.traffic.count_received(take(&mut self.messages), take(&mut self.bytes));
     }
@@ -298,9 +298,10 @@ impl ReadHalf {
     }
 
     // WALK: read-timeout
-    /// Returns the timeout for the next read. Fails with `TimedOut` if `until` has passed, except
-    /// before the first read of a call to `recv`: that read gets the shortest timeout, so that
-    /// `recv` receives the bytes that have already arrived.
+    /// Returns the timeout for the next read: the time until the reading thread must check the
+    /// keepalive or our Close, or until `until` if that's sooner. Fails with `TimedOut` if `until`
+    /// has passed, except before the first read of a call to `recv`: that read gets
+    /// [`SHORTEST_READ`], so that `recv` receives the bytes that have already arrived.
     fn next_read_timeout(&mut self, until: Option<Deadline>) -> Result<Duration> {
         let mut timeout = match self.write_half.ending.our_side() {
             // Another thread may send our Close during this read. In that case, the read must end
@@ -347,10 +348,10 @@ impl ReadHalf {
     }
 
     /// Returns the timeout for the next read, once our Close is sent or a write has failed. The
-    /// peer's last bytes must arrive by `answer_by`, which is renewed while the peer is still
-    /// reading our bytes. Once this deadline has passed for good, at most [`LATE_READS`] short
-    /// reads follow, for the bytes that arrived in time. Then this aborts the connection, and fails
-    /// with the error of this thread's first failed write, or with `PeerTimeout` if none has
+    /// peer's last bytes must arrive by `answer_by`, a deadline that is renewed while the peer is
+    /// still reading our bytes. Once it has passed and can't be renewed, at most [`LATE_READS`]
+    /// short reads follow, for the bytes that arrived in time. Then this aborts the connection, and
+    /// fails with the error of this thread's first failed write, or with `PeerTimeout` if none has
     /// failed.
     fn read_timeout_while_closing(&mut self, answer_by: Deadline) -> Result<Duration> {
         let linger = self

@@ -34,7 +34,7 @@ impl Sender {
     /// Sends a message, and waits while the peer's buffers are full. `Ok` means that our operating
     /// system has taken the message, not that the peer has received it. Fails with `Closed` if the
     /// connection is closing or has ended, and with `WriteTimeout` if the peer reads too slowly or
-    /// another thread doesn't finish its message.
+    /// another thread's `MessageWriter` makes no progress.
     pub fn send(&self, message: impl AsMessage) -> Result<()> {
         self.write_half.send(|encoder| encoder.message(message.as_message()))
     }

@@ -43,8 +43,8 @@ pub struct WebSocket {
     /// `None` on a client, or if `admit` set no identity.
     identity: Option<Arc<dyn Any + Send + Sync>>,
     /// The close guard: dropping its last clone closes the connection. This must stay the last
-    /// field, so that Rust drops the read half before the guard: when the read half is dropped, it
-    /// adds its last messages to the counts that the guard logs.
+    /// field, because Rust drops fields in order: the read half must add its last received messages
+    /// to the counts before the guard logs them.
     close_guard: Arc<CloseGuard>,
 }
 
@@ -107,7 +107,7 @@ impl WebSocket {
     /// Sends a message, and waits while the peer's buffers are full. `Ok` means that our operating
     /// system has taken the message, not that the peer has received it. Fails with `Closed` if the
     /// connection is closing or has ended, and with `WriteTimeout` if the peer reads too slowly or
-    /// another thread doesn't finish its message.
+    /// another thread's `MessageWriter` makes no progress.
     pub fn send(&mut self, message: impl AsMessage) -> Result<()> {
         self.write_half.send(|encoder| encoder.message(message.as_message()))
     }
@@ -115,13 +115,13 @@ impl WebSocket {
     /// Encodes a message into the connection's batch of unwritten frames. The next `send` or
     /// `flush` writes the batch, and so does a `recv` that has to wait. That way, the replies to
     /// all messages that arrived together go out in one write. (If the batch has reached 256 KiB or
-    /// holds two large messages, `feed` itself writes it.)
+    /// holds two messages that weren't copied, `feed` itself writes it.)
     ///
-    /// `feed` copies the message into the batch, with two exceptions, both for a message that a
-    /// server sends uncompressed:
+    /// `feed` copies the message into the batch, with two exceptions on a server:
     /// - A [`Message`], `String` or `Vec<u8>` of at least 32 KiB that you pass by value isn't
-    ///   copied.
-    /// - Any other value of at least 96 KiB is written at once.
+    ///   copied if it's sent uncompressed.
+    /// - Any other value of at least 96 KiB is written at once if it's sent uncompressed, and so is
+    ///   a [`PreparedMessage`](crate::PreparedMessage) that is still as long when compressed.
     pub fn feed(&mut self, mut message: impl AsMessage) -> Result<()> {
         if message.as_message().payload.len() >= LARGE {
             match message.into_message() {
@@ -155,10 +155,11 @@ impl WebSocket {
     /// stream. Our Close goes out after the outboxes' messages, and after the message of an
     /// unfinished `MessageWriter`. Messages that arrive meanwhile are dropped.
     ///
-    /// The minimum write rate bounds the time until our Close is written. Then the peer has
-    /// `Limits::close` to answer, or longer while it's still reading our bytes. If the peer doesn't
-    /// answer, this fails with `BytesLost` if the peer's TCP stack hasn't acknowledged our last
-    /// bytes, and with `PeerTimeout` otherwise.
+    /// If the peer reads more slowly than [`Limits::write`](crate::Limits::write) allows, this
+    /// fails with `WriteTimeout`. Once our Close is written, the peer has `Limits::close` to
+    /// answer, or longer while it's still reading our bytes. If the peer doesn't answer, this fails
+    /// with `BytesLost` if the peer's TCP stack hasn't acknowledged our last bytes, and with
+    /// `PeerTimeout` otherwise.
     ///
     /// Fails with `Misuse`, and changes nothing, if the code must not be sent or the reason is
     /// longer than 123 bytes.
@@ -190,8 +191,8 @@ impl WebSocket {
         &self.close_guard.request
     }
 
-    /// On a client, returns the HTTP head of the server's 101, which may contain cookies. `None` on
-    /// a server.
+    /// On a client, returns the HTTP head of the server's 101, for example to read its cookies.
+    /// `None` on a server.
     pub fn response(&self) -> Option<&Head> {
         self.response.as_deref()
     }
@@ -215,10 +216,10 @@ impl WebSocket {
         Sender::new(self.write_half.clone())
     }
 
-    /// Creates an outbox, a queue of at most `bound` messages for a peer that may be slow, and
-    /// starts a thread that sends these messages. [`send`](WebSocket::send) doesn't wait for this
-    /// queue, so a message that you send may overtake queued ones. Fails with `Error::Io` if the
-    /// process can't start another thread.
+    /// Creates an outbox: a queue of at most `bound` messages for a peer that may be slow, and a
+    /// thread that sends these messages. [`send`](WebSocket::send) doesn't wait for this queue, so
+    /// a message that you send may overtake queued ones. Fails with `Error::Io` if the process
+    /// can't start another thread.
     pub fn outbox(&self, bound: usize) -> Result<Outbox> {
         self.write_half.note_others_may_close();
         Outbox::new(&self.write_half, bound)
@@ -234,8 +235,8 @@ impl WebSocket {
         self.request().peer()
     }
 
-    /// Returns a clone of the close guard. The server's thread keeps this clone while the handler
-    /// runs, and sets the guard's close code if the handler fails.
+    /// Returns a clone of the close guard. On a server, the connection's thread keeps this clone
+    /// while the handler runs, and sets the guard's close code if the handler fails.
     pub(crate) fn close_guard(&self) -> Arc<CloseGuard> {
         self.close_guard.clone()
     }

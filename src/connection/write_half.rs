@@ -128,9 +128,10 @@ impl WriteHalf {
         written
     }
 
-    /// Encodes a message into the encoder's batch. Writes the batch only if it's full, or if
-    /// `encode` returns at least [`WORTH_A_WRITE`] bytes. The caller must call `flush` before it
-    /// waits for anything, because otherwise the peer might wait for the batch forever.
+    /// Encodes a message into the encoder's batch with `encode`. Writes the batch only if it's
+    /// full, or if `encode` returns at least [`WORTH_A_WRITE`] bytes instead of copying them. The
+    /// caller must call `flush` before it waits for anything, because otherwise the peer might wait
+    /// for the batch forever.
     #[inline]
     pub(crate) fn feed<'a>(
         &self,
@@ -140,8 +141,8 @@ impl WriteHalf {
         self.feed_locked(encoder, encode)
     }
 
-    /// Like `feed`, but takes the message away from the caller, so that the encoder needn't copy a
-    /// large payload.
+    /// Like `feed`, but takes ownership of the message, so that the encoder needn't copy a large
+    /// payload.
     #[cold]
     pub(crate) fn feed_owned(&self, message: Message) -> Result<()> {
         self.feed(|encoder| encoder.owned_message(message))
@@ -211,8 +212,8 @@ impl WriteHalf {
     }
 
     /// Requests our Close, and sends it at once if nothing must go out before it and the write lock
-    /// is free. Otherwise, the thread that removes the last obstacle sends it. A request replaces
-    /// an earlier one only if that one still waits and is less urgent.
+    /// is free. Otherwise, the thread that holds the lock or a later `advance_close` sends it. This
+    /// request replaces an earlier one only if the earlier Close still waits and is less urgent.
     pub(crate) fn request_close(&self, request: CloseRequest) -> Result<()> {
         self.apply(EndEvent::CloseRequested(request));
         self.advance_close()
@@ -327,8 +328,8 @@ impl WriteHalf {
         self.others_may_close.load(SeqCst)
     }
 
-    /// Records whether the reading thread waits in `recv` for the peer's bytes. Before the thread
-    /// waits, this sends our Close if it has become due, because the Close may have waited for the
+    /// Records whether the reading thread waits in `recv` for the peer's bytes. With `waits`, this
+    /// also sends our Close if it has become due, because the Close may have waited for the
     /// handler.
     #[inline]
     pub(crate) fn set_waits_in_recv(&self, waits: bool) {
@@ -352,8 +353,7 @@ impl WriteHalf {
         Ok(true)
     }
 
-    /// Writes the encoder's batch, unless another thread holds the write lock. In that case, that
-    /// thread writes the batch.
+    /// Writes the encoder's batch, or leaves it to the thread that holds the write lock.
     pub(crate) fn flush_unless_busy(&self) -> Result<()> {
         let Some(mut encoder) = self.try_lock() else { return Ok(()) };
         self.write(&mut encoder, &[])?;
@@ -362,8 +362,8 @@ impl WriteHalf {
     }
 
     /// Frees the encoder memory that an idle connection doesn't need, unless a message is open or
-    /// another thread is using the encoder. Either way, this then sends the pending pong and Close,
-    /// if any, and fails only if that fails.
+    /// another thread is using the encoder. Then sends the pending pong and Close, if any, and
+    /// fails only if this write fails.
     pub(crate) fn free_idle_memory(&self) -> Result<()> {
         // An open message still needs the compressor's memory.
         if let Some(mut encoder) = self.try_lock()
@@ -389,7 +389,8 @@ impl WriteHalf {
     }
 
     /// Sends the pending pong and Close, after the frames in the encoder's batch. The caller must
-    /// hold the write lock, and must have written any bytes that belong directly after the batch.
+    /// hold the write lock, and must have written any bytes that belong directly after the batch,
+    /// such as a large payload.
     pub(crate) fn send_pending(&self, encoder: &mut Encoder) -> Result<()> {
         self.encode_pending(encoder)?;
         self.write(encoder, &[])
@@ -501,8 +502,9 @@ impl WriteHalf {
     /// Sends our Close after all earlier messages, then ends the stream with a lingering close, so
     /// that the peer receives our Close and not a reset. If the Close can't be sent, aborts the
     /// connection instead. Returns the error of `unanswered_close_error` if our Close was sent but
-    /// the peer doesn't end the stream in time, and `None` in all other cases: also if the peer had
-    /// only the 10 ms for stray bytes. A second call does nothing.
+    /// the peer doesn't end the stream in time. Returns `None` in all other cases, and also if the
+    /// peer had only [`STRAY_BYTES_TIMEOUT`] because its Close had already arrived. A second call
+    /// does nothing.
     pub(crate) fn close_and_linger(&self, close: Close) -> Option<Error> {
         let mut unanswered = None;
         let _ = self.request_close(CloseRequest::when_drained(close, self.limits.close));
@@ -548,9 +550,9 @@ impl WriteHalf {
     }
 
     /// Waits until our Close is written or can no longer be written, and returns our end's state.
-    /// The minimum write rate bounds the time in which other threads write the messages before the
-    /// Close. If those messages make no progress for `Limits::write`, the Close no longer waits for
-    /// them. If nothing is written for another `Limits::write`, this gives up.
+    /// Meanwhile, other threads may write the messages that go out before the Close, each at the
+    /// minimum write rate. If those messages make no progress for `Limits::write`, the Close no
+    /// longer waits for them. If nothing is written for another `Limits::write`, this gives up.
     fn flush_until_close_sent(&self) -> OurSide {
         let mut stall = StallDetector::new(self.limits.write);
         let mut has_hurried = false;
@@ -607,8 +609,8 @@ impl WriteHalf {
     }
 
     /// Locks the encoder (this is the *write lock*), and waits if another thread holds the lock.
-    /// `recv` must never call this, because the thread that holds the lock might be waiting for the
-    /// peer to read.
+    /// `recv` must never call this: the thread that holds the lock may be waiting for the peer to
+    /// read, and the peer for us, which would be a deadlock.
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, Encoder> {
         lock(&self.encoder)
@@ -661,10 +663,10 @@ impl WriteHalf {
     }
 
     /// Returns whether another thread holds the write lock. Such a thread is in the middle of a
-    /// write, because a thread that holds this lock waits for nothing else. If the lock is free,
-    /// this call itself takes it for a moment. The reading thread may then find the lock taken, and
-    /// rely on its holder to write. Therefore this call also writes the encoder's batch, and sends
-    /// the pending pong and Close, if any.
+    /// write, because it waits for nothing else while it holds the lock. If the lock is free, this
+    /// call itself takes it for a moment. In that moment, the reading thread may find the lock
+    /// taken, and rely on its holder to write. Therefore this call also writes the encoder's batch,
+    /// and sends the pending pong and Close, if any.
     pub(crate) fn is_writing(&self) -> bool {
         let Some(mut encoder) = self.try_lock() else { return true };
         // A failed write ends the connection, so the calling thread then sees the new state.

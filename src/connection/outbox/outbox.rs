@@ -69,7 +69,7 @@ impl Outbox {
     }
 
     /// Ends the connection at once, without a Close. The queued messages are lost. Use this for a
-    /// peer that reads too slowly, because no Close would reach that peer in time.
+    /// peer that reads too slowly, because a Close would have to wait for the queued messages.
     pub fn abort(&self) {
         self.write_half.abort();
     }
