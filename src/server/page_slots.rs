@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 #[derive(Default)]
 pub(crate) struct PageSlots(AtomicUsize);
 
-/// A slot for one page while the application generates it. Dropping it frees the slot.
+/// One of the limited slots for pages that are being generated. Dropping it frees the slot.
 pub(crate) struct PageSlot<'a>(&'a PageSlots);
 
 impl PageSlots {

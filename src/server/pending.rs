@@ -85,8 +85,8 @@ impl PendingGuard {
     }
 
     /// Returns whether the server has evicted this connection while its HTTP head was being read.
-    /// Call this before `leave_unless_evicted` and `suspend_for_page`: they also remove the
-    /// connection from the list, and this function would then return `true`.
+    /// Call this before `leave_unless_evicted` and `suspend_for_page`. They remove the connection
+    /// from the list as an eviction does, so this function would return `true` afterwards.
     pub(crate) fn was_evicted(&self) -> bool {
         !lock(&self.list.0).iter().any(|pending| pending.id == self.id)
     }
@@ -111,9 +111,9 @@ impl PendingGuard {
     }
 
     /// Lets the server evict this connection while its plain HTTP response is being written,
-    /// because the client might never read the response. If the connection was taken off the
-    /// pending list for its permit or its page, it goes back on the list. If the connection was
-    /// evicted instead, it stays off the list. The server can still answer it, because that
+    /// because the client might never read the response. The connection goes back on the pending
+    /// list if `leave_unless_evicted` has removed it, or if `suspend_for_page` has been called.
+    /// After an eviction alone, it stays off the list. The server can still answer it, because that
     /// eviction shut down only its reading side.
     pub(crate) fn make_evictable_for_response(&self) {
         if let Some(pending) = lock(&self.list.0).iter_mut().find(|pending| pending.id == self.id) {

@@ -34,7 +34,7 @@ const TIMEOUT: Duration = Duration::from_millis(50);
 /// The stack size of the refusing thread, in bytes.
 const STACK: usize = 64 * 1024;
 
-/// The thread that refuses each client for which no other thread can be started. It ends once this
+/// The thread that sends a 503 to each client for which no thread can be started. It ends once this
 /// value is dropped and all waiting clients have been refused.
 pub(crate) struct RefusingThread(SyncSender<Arc<dyn Stream>>);
 

@@ -26,7 +26,8 @@ use crate::transport::listener::WakeAddress;
 use crate::transport::lock::lock;
 use crate::transport::stream::Stream;
 
-/// The state that a server and its connections share.
+/// The state that a server and its connections share, such as the server's phase, its counters and
+/// its lists of connections.
 pub(crate) struct Registry {
     pub(crate) totals: Arc<Totals>,
     pub(crate) page_slots: PageSlots,
@@ -38,7 +39,7 @@ pub(crate) struct Registry {
     pub(super) reserve: Mutex<Option<ReserveDescriptor>>,
     next_id: AtomicU64,
     pub(super) pending: Arc<PendingList>,
-    /// The connections that hold a permit, by id.
+    /// The stage of each connection that holds a permit, by the connection's id.
     pub(super) open: Mutex<HashMap<u64, PermitStage>>,
     pub(super) one_closed: Condvar,
     /// The server's [`Phase`], as a number that threads can read and advance without a lock.
@@ -171,8 +172,8 @@ impl Registry {
     }
 
     /// Registers a connection as pending, before its HTTP head is read. If more than `max_waiting`
-    /// connections are then pending, this evicts the oldest. If the server is stopping, this evicts
-    /// the new connection as well, so that it ends at once like the other pending ones.
+    /// connections are then pending, this evicts the oldest. If the server is stopping, this shuts
+    /// down the new connection's reading side, so that it ends at once.
     pub(crate) fn register_pending(
         &self,
         id: u64,
@@ -223,7 +224,7 @@ pub(crate) struct Permit {
 }
 
 impl Permit {
-    /// Returns the server's running totals, to which the connection adds its own counts.
+    /// Returns the server's totals, to which this connection adds its messages and bytes.
     pub(crate) fn totals(&self) -> Arc<Totals> {
         self.registry.totals.clone()
     }
@@ -234,10 +235,10 @@ impl Permit {
         lock(&self.registry.open).insert(self.id, PermitStage::Upgrading);
     }
 
-    /// Registers the write half once the 101 is written, so that the server can close this
-    /// connection when it drains or stops. If the server is already doing so, this requests the
-    /// Close at once. Returns the registry, which the close guard must notify once the connection
-    /// has closed.
+    /// Registers the connection's write half once the 101 is written, so that the server can close
+    /// the connection when it drains or stops. If the server is already draining or stopping, this
+    /// requests the Close at once. Returns the registry, which the close guard must notify once the
+    /// connection has closed.
     pub(crate) fn register_open(mut self, write_half: &Arc<WriteHalf>) -> Arc<dyn CloseObserver> {
         self.registry.totals.count_opened();
         lock(&self.registry.open).insert(self.id, PermitStage::Open(write_half.clone()));

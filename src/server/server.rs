@@ -215,8 +215,8 @@ impl Server {
     /// Wraps each accepted stream in your own stream, such as a meter, a throttle, or a
     /// [`Tap`](crate::Tap) that explains the bytes. Over TLS, the wrapper sees the plaintext. The
     /// client's address is the one that the wrapper's [`peer`](Stream::peer) returns. If that is
-    /// `None`, it's the accepted stream's. There is only one wrapper: a later call to this function
-    /// or to [`explain`](Server::explain) replaces it.
+    /// `None`, the server uses the accepted stream's address. There is only one wrapper: a later
+    /// call to this function or to [`explain`](Server::explain) replaces it.
     pub fn wrap_stream(
         mut self,
         wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,
@@ -372,8 +372,8 @@ fn serve_one(Accepted { id, stream, shared }: Accepted) {
 
 // WALK: handler
 /// Runs the application's handler, and sets the close code 1011 if the handler returns an error or
-/// panics. A thread's stack never shrinks, so this function is never inlined: the handler then
-/// reuses the stack space of the handshake, and the two don't add up.
+/// panics. This function is never inlined, so that its local variables take no stack space during
+/// the handshake (a thread's stack never shrinks).
 #[inline(never)]
 fn run_handler(handler: &Handler, ws: WebSocket) {
     let id = ws.id();
@@ -404,8 +404,8 @@ fn run_handler(handler: &Handler, ws: WebSocket) {
 }
 
 /// Sends a 503 to each client that is still in the listen queue, because the server is stopping.
-/// Begins no further refusal after a second. Closing the listener then disconnects the clients that
-/// are left, if any.
+/// Once a second has passed, begins no further refusal. The clients that are left are disconnected
+/// when the caller closes the listener.
 fn refuse_all_in_listen_queue(
     mut accepted: io::Result<Arc<dyn Stream>>,
     listener: &Listener,

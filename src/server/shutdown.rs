@@ -22,8 +22,8 @@ use crate::transport::deadline::Deadline;
 use crate::transport::listener::WakeAddress;
 use crate::transport::lock::lock;
 
-/// The minimum pause that a draining server plans between two batches. With more connections, the
-/// batches grow instead of following each other more quickly.
+/// The minimum pause that a draining server plans between two batches. If closing the connections
+/// one by one would need shorter pauses, each batch contains several.
 const DRAIN_PAUSE: Duration = Duration::from_millis(50);
 
 impl Registry {
@@ -48,7 +48,7 @@ impl Registry {
     }
 
     /// Begins to stop the server within the current grace period, and returns at once. Each call
-    /// wakes the threads that wait in `shut_down` and `drain`: `shut_down` then observes a new
+    /// wakes the threads that wait in `shut_down` and `drain`: `shut_down` then uses the current
     /// grace period, and `drain` ends. The first call also wakes the thread that waits in `accept`.
     /// If no `serve` is running, the first call starts a thread that closes the connections.
     pub(crate) fn begin_stopping(self: &Arc<Self>) {
@@ -102,16 +102,16 @@ impl Registry {
     }
 
     /// Returns a copy of the list of the open connections' write halves. The caller goes through
-    /// the copy without the list's lock, because a stream may be the application's code, and slow
-    /// to write to or shut down.
+    /// the copy without holding the list's lock, because writing to a stream or shutting it down
+    /// may call the application's code, which may be slow.
     fn open_halves(&self) -> Vec<Arc<WriteHalf>> {
         lock(&self.open).values().filter_map(PermitStage::write_half).cloned().collect()
     }
 
     /// Requests our Close on every open connection. If a peer's buffers are full, the request may
-    /// take 10 ms, and thousands of such peers would add up to a minute. Therefore, once the grace
-    /// period is over, this function stops after half a second. The caller then aborts the
-    /// remaining connections.
+    /// take 10 ms, and thousands of such peers would add up to a minute. Therefore, after the first
+    /// half second, this function stops as soon as the grace period is over. The caller then aborts
+    /// the remaining connections.
     fn request_close_of_all(&self, urgency: Urgency) {
         let halves = self.open_halves();
         let bulk = Deadline::after(Duration::from_millis(500));
@@ -168,8 +168,8 @@ impl Registry {
 
     /// Waits until all connections have closed, for at most one second, and at most until the
     /// deadline that `until` selects. Returns whether all have closed. If not, the caller must
-    /// request the Closes again, because a request to a peer with full buffers may not have written
-    /// its Close.
+    /// request the Closes again, because a Close may not have been written if its peer's buffers
+    /// were full.
     fn wait_briefly_until_closed(&self, until: impl Fn(Grace) -> Deadline) -> bool {
         let mut open = lock(&self.open);
         let again = Deadline::after(Duration::from_secs(1));

@@ -33,8 +33,8 @@ struct IdleThreads<Connection> {
 }
 
 struct State<Connection> {
-    /// The connections for idle threads that haven't woken up yet. There are never more of them
-    /// than idle threads.
+    /// The connections that `assign` has left for idle threads to take. There are never more of
+    /// them than idle threads.
     waiting: VecDeque<Connection>,
     /// The number of idle pool threads. A thread counts as idle until it has woken up, even if a
     /// connection in `waiting` is meant for it.
@@ -50,7 +50,7 @@ impl<Connection: Send + 'static> ThreadPool<Connection> {
     }
 
     /// Gives the connection to an idle thread, or to a new thread if none is idle. Fails if no new
-    /// thread can be started, for example because the thread budget is used up.
+    /// thread can be started, for example because a system limit would leave too few threads free.
     pub(crate) fn assign(&self, connection: Connection) -> io::Result<()> {
         let mut state = lock(&self.idle.state);
         if state.idle > state.waiting.len() {

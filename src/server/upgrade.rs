@@ -79,11 +79,11 @@ impl Options {
     }
 }
 
-/// The application's own check of a WebSocket request. The server runs it after all checks of the
-/// RFC and of the server's rules.
+/// The application's own check of a WebSocket request. The server runs it on a request that has
+/// passed all other checks.
 pub(crate) type Admit = dyn Fn(&Request) -> std::result::Result<Admission, Refusal> + Send + Sync;
-/// The application's function that responds to a request that doesn't ask for a WebSocket. It
-/// returns `None` if the application has no page for the request.
+/// The application's function for requests that don't ask for a WebSocket. It returns the response,
+/// or `None` if the application has no page for the request.
 pub(crate) type HttpHandler = dyn Fn(&Request) -> Option<Response> + Send + Sync;
 
 /// Upgrades an accepted stream: reads the client's request, checks it, and returns the open
@@ -155,8 +155,9 @@ struct Requester<'a> {
     /// client's first byte is read, because the operating system forgets the address when the
     /// client resets the connection.
     peer: Option<SocketAddr>,
-    /// Whether the application wraps the stream. If so, the server prefers the address that the
-    /// application's stream returns, which may come from a proxy's header.
+    /// Whether the application wraps the stream. If so, the client's address is the one that the
+    /// application's stream returns, for example from a proxy's header. If that stream returns
+    /// none, it's `peer`.
     is_wrapped: bool,
     /// The client's stream. It begins as the accepted stream; step 2 of [`upgrade`] wraps it in TLS
     /// and in the application's own stream, if the server uses them.
@@ -171,9 +172,9 @@ struct Requester<'a> {
 // A thread's stack never shrinks, so these steps are never inlined: each then reuses the same stack
 // space, and their frames don't add up.
 impl Requester<'_> {
-    /// Performs the TLS handshake, if this server uses TLS. Returns the stream that carries the
-    /// client's HTTP. A client that sends plain HTTP to a TLS server receives a 400. If the
-    /// handshake fails for any other reason, the client receives no HTTP response.
+    /// Performs the TLS handshake, and returns the TLS stream. Returns the accepted stream if this
+    /// server doesn't use TLS. A client that sends plain HTTP to a TLS server receives a 400. If
+    /// the handshake fails for any other reason, the client receives no HTTP response.
     #[inline(never)]
     fn start_tls(&self, tls: Option<&Tls>, deadline: Deadline) -> Result<Arc<dyn Stream>> {
         let Some(tls) = tls else { return Ok(self.stream.clone()) };
@@ -208,8 +209,8 @@ impl Requester<'_> {
     }
 
     /// Reserves a permit for the connection, and removes the connection from the pending list.
-    /// Returns a refusal if all permits are taken, if the server no longer admits clients, or if it
-    /// has evicted this connection.
+    /// Returns a refusal if all permits are taken, if the server no longer admits clients, or if
+    /// this connection has been evicted.
     fn take_permit(&self) -> std::result::Result<Permit, Refusal> {
         let why_not =
             if self.registry.is_accepting() { "all places are taken" } else { ABOUT_TO_STOP };
@@ -222,9 +223,9 @@ impl Requester<'_> {
     }
 
     /// Runs the application's own check on the request, if there is one, and returns the permit and
-    /// the check's admission. Returns a refusal if the check does, or if the server has stopped
-    /// admitting clients in the meantime. On a refusal or a panic, the permit is freed before the
-    /// client receives its response.
+    /// the check's admission (without a check, an empty one). Returns a refusal if the check does,
+    /// or if the server has stopped admitting clients in the meantime. On a refusal or a panic, the
+    /// permit is freed before the client receives its response.
     #[inline(never)]
     fn ask_application(
         &self,
@@ -367,9 +368,9 @@ fn unix_time() -> Option<u64> {
     Some(SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs())
 }
 
-/// Writes a response's head and body. Fails if the peer reads more slowly than the minimum write
-/// rate. The stream keeps the write timeout that this sets, because the frames after a 101 need the
-/// same one.
+/// Writes a response's head and body. Fails if the stream fails, or if the peer reads more slowly
+/// than [`write_with_min_rate`] allows. The stream keeps the write timeout that this sets, because
+/// the frames after a 101 need the same one.
 fn write_response(
     stream: &dyn Stream,
     head: &[u8],

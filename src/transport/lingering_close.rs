@@ -42,14 +42,15 @@ impl RenewableDeadline {
     }
 
     /// Creates a deadline that can be renewed while the peer may still be reading our bytes. `sent`
-    /// is the number of bytes that we have sent, which limits the number of renewals. Each renewal
-    /// sets the deadline to the duration `each` from that moment.
+    /// is the number of bytes that we have sent, which limits the number of renewals. At each
+    /// renewal, the deadline becomes the current time plus `each`.
     pub fn renewable(deadline: Deadline, each: Duration, sent: u64) -> RenewableDeadline {
         let renewals = (sent / MIN_PROGRESS as u64).min(MAX_RENEWALS);
         RenewableDeadline { deadline, each, renewals, is_alive: false, unacknowledged: u64::MAX }
     }
 
-    /// Returns whether renewals are left. A peer that acknowledges our bytes then gets more time.
+    /// Returns whether renewals are left. If so, a peer that sends bytes or acknowledges ours gets
+    /// more time.
     pub fn may_be_renewed(&self) -> bool {
         self.renewals > 0
     }

@@ -17,8 +17,8 @@ pub(crate) fn write_error(error: io::Error) -> Error {
     if is_timeout(&error) { Error::WriteTimeout } else { Error::ConnectionLost(error) }
 }
 
-/// The minimum number of bytes that a peer must accept in every period of `Limits::write`. A peer
-/// that accepts fewer loses its connection.
+/// The minimum number of bytes that a peer must accept in each period of length `Limits::write`. A
+/// peer that accepts fewer, although more are left, loses its connection.
 pub(crate) const MIN_PROGRESS: usize = 64 * 1024;
 /// The number of timed-out `write` calls that fit into one period of `Limits::write`. The more
 /// calls there are, the sooner the writing thread notices that a period is over.
@@ -34,9 +34,9 @@ pub fn per_call_timeout(within: Duration) -> Duration {
 /// Writes all of `slices`, in order. Fails with a timeout if bytes are left at the end of a period
 /// of length `within` in which the peer has accepted less than 64 KiB. The first period begins when
 /// the first `write` call has returned. That call's bytes don't count, because they may only have
-/// filled our own operating system's buffers. Also fails once four calls in a row have timed out.
-/// The caller must first set the stream's write timeout to [`per_call_timeout`], because otherwise
-/// a single call could wait forever.
+/// filled our own operating system's buffers. Also fails with a timeout once four `write` calls in
+/// a row have timed out. The caller must first set the stream's write timeout to
+/// [`per_call_timeout`], because otherwise a single call could wait forever.
 pub fn write_with_min_rate(
     within: Duration,
     stream: &dyn Stream,

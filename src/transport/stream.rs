@@ -44,8 +44,8 @@ pub trait Stream: Send + Sync + 'static {
         Vec::new()
     }
     /// Returns the number of written bytes that the peer's TCP stack has not acknowledged yet, or
-    /// `None` if that number isn't known. With it, this crate can report lost bytes, and see that a
-    /// slow peer is still reading.
+    /// `None` if that number isn't known. This crate needs it to report lost bytes as
+    /// [`BytesLost`](crate::Error::BytesLost), and to see that a slow peer is still reading.
     fn unacknowledged(&self) -> Option<u64> {
         None
     }

@@ -51,7 +51,7 @@ pub struct Tap<S: Stream> {
     /// Whether the server's response to the handshake has been explained. From then on, our bytes
     /// no longer affect how to explain the peer's bytes, so a read needn't lock `writing`.
     is_open: AtomicBool,
-    /// The conversation so far and the sink. `None` after a panic in the explaining code: the
+    /// The state of the explaining code, and the sink. `None` after a panic in that code: the
     /// explanations then stop, but the connection continues.
     explaining: Mutex<Option<Explanation>>,
 }
@@ -153,8 +153,8 @@ impl<S: Stream> Stream for Tap<S> {
     }
 }
 
-/// Dropping the tap explains what the end of the stream cut off: an incomplete HTTP head or frame,
-/// in either direction.
+/// When a tap is dropped, it explains what the end of the stream cut off: an incomplete HTTP head
+/// or frame, in either direction.
 impl<S: Stream> Drop for Tap<S> {
     fn drop(&mut self) {
         let (ours, theirs) = (self.ours, self.ours.other());

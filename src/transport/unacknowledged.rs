@@ -35,8 +35,8 @@ const CLOSING: &str = "0B";
 
 /// Returns the number of bytes written to this stream that the peer's TCP stack has not
 /// acknowledged. Returns `None` if our operating system doesn't provide the number. Also returns
-/// `None` if the table was read less than 100 ms ago, for this or any other connection, because the
-/// table may be long and take milliseconds to read.
+/// `None` if its connection table was read less than 100 ms ago, for this or any other connection,
+/// because reading a long table takes milliseconds.
 pub(crate) fn unacknowledged(stream: &TcpStream) -> Option<u64> {
     static LAST_READ: Mutex<Option<Instant>> = Mutex::new(None);
     let (local, peer) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);

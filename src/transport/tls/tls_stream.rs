@@ -37,8 +37,8 @@ use crate::transport::lock::lock;
 use crate::transport::stream::{PartOfRecord, Stream, is_timeout};
 
 /// The write timeout for the last TLS record that this end sends after the handshake (an alert or a
-/// close_notify). Also the maximum time that this end, after sending an alert that ends the
-/// handshake, waits for the peer to close.
+/// close_notify). Also the maximum time to wait for the peer to close after our alert has ended the
+/// handshake.
 const LAST_RECORD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A TLS stream: it encrypts and decrypts the bytes that pass through an underlying stream. Several
@@ -182,7 +182,7 @@ impl TlsStream {
     }
 
     /// Like `decrypt`, but if decrypting fails, this also sends the peer an alert that names the
-    /// reason.
+    /// reason (unless a write is in progress or unfinished).
     fn decrypt_or_alert(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
         let decrypted = self.decrypt(arrived, into);
         if decrypted.is_err() {
@@ -192,9 +192,9 @@ impl TlsStream {
     }
 
     /// Sends this end's last TLS record: the alert that rustls has prepared, or the close_notify
-    /// that `seal` adds. Does nothing if another thread is writing, or if an earlier write stopped
-    /// in the middle of a record, because the peer would take the new record for the rest of that
-    /// one.
+    /// that `seal` adds. Does nothing if another thread is writing. Also does nothing if an earlier
+    /// write stopped in the middle of a record, because the peer would take the new record for the
+    /// rest of that one.
     fn send_last_record(&self, seal: impl FnOnce(&mut Connection)) {
         let Ok(mut sealed) = self.sealed.try_lock() else { return };
         if !sealed.unwritten().is_empty() {
@@ -220,7 +220,8 @@ impl SealedRecords {
         &self.records[self.written..]
     }
 
-    /// Clears the records once they're written, and frees all but 1 KiB of their memory.
+    /// Removes the records, all of which have been written, and frees all but 1 KiB of their
+    /// memory.
     fn clear(&mut self) {
         const LITTLE: usize = 1024;
         self.written = 0;
