@@ -122,8 +122,8 @@ pub enum Error {
     /// the last bytes that this end sent, so they may be lost. Holds the number of these bytes.
     BytesLost(u64),
     /// Sending failed for one of three reasons: the peer reads too slowly or not at all, an
-    /// [`Outbox`](crate::Outbox) is full, or another thread doesn't finish its message. Only in the
-    /// first case is the connection over.
+    /// [`Outbox`](crate::Outbox) is full, or another thread doesn't finish its message. The
+    /// connection is over only in the first case.
     WriteTimeout,
     /// No complete message arrived within the timeout passed to `recv_timeout`. The connection
     /// stays open.
@@ -145,8 +145,8 @@ impl Error {
 pub(crate) struct InHandshake(pub(crate) io::Error);
 
 impl InHandshake {
-    /// Marks an I/O error that ended the handshake, and returns it as a `ConnectionLost`. The
-    /// marked error keeps its `ErrorKind`.
+    /// Marks an I/O error as one that ended the handshake, and returns it as a `ConnectionLost`.
+    /// The `ErrorKind` stays the same.
     pub(crate) fn mark(error: io::Error) -> Error {
         Error::ConnectionLost(io::Error::new(error.kind(), InHandshake(error)))
     }

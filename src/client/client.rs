@@ -115,8 +115,8 @@ impl Client {
     }
 
     /// Offers subprotocols, the preferred one first. A later call adds more. The server may choose
-    /// one of them or none. If it chooses none, the connection opens anyway, so check
-    /// [`WebSocket::subprotocol`](crate::WebSocket::subprotocol), which then returns `None`, before
+    /// one of them or none. If it chooses none, the connection opens anyway, and
+    /// [`WebSocket::subprotocol`](crate::WebSocket::subprotocol) returns `None`. Check this before
     /// you send. (Browsers and many other clients fail the connection in this case.)
     pub fn subprotocols(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Client {
         self.request.subprotocols.extend(names.into_iter().map(|name| name.as_ref().to_owned()));
@@ -149,7 +149,7 @@ impl Client {
     }
 
     /// Explains the connection's bytes as they pass, from the request to the last byte. The
-    /// explainer prints the explanation. This replaces the wrapper that
+    /// explainer prints the explanation. This call replaces the wrapper that
     /// [`wrap_stream`](Client::wrap_stream) has set.
     pub fn explain(self, explainer: &Explainer) -> Client {
         let sink = explainer.sink("");
@@ -179,8 +179,9 @@ impl Client {
 
     /// Connects through the HTTP proxy that the environment names, with curl's rules: `https_proxy`
     /// or `HTTPS_PROXY` for `wss://`, `http_proxy` for `ws://`, `all_proxy` or `ALL_PROXY` for
-    /// both. The client connects directly if none of the variables for the URL's scheme is set, or
-    /// if `no_proxy` or `NO_PROXY` lists the host.
+    /// both. `HTTP_PROXY` is ignored, because any client of a CGI program can set it. The client
+    /// connects directly if none of the variables for the URL's scheme is set, or if `no_proxy` or
+    /// `NO_PROXY` lists the host.
     pub fn proxy_from_environment(mut self) -> Client {
         self.proxy = ProxyChoice::FromEnvironment;
         self

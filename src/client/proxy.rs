@@ -59,8 +59,8 @@ pub(crate) struct Proxy {
 
 impl ProxyChoice {
     /// Finds the proxy for a server's address. Returns `None` if the client should connect
-    /// directly. Fails if the proxy's URL is invalid. `variable` looks up an environment variable;
-    /// a test passes its own.
+    /// directly. Fails if the proxy's URL is invalid. `variable` looks up an environment variable.
+    /// Tests pass their own lookup.
     pub(crate) fn proxy_for(
         &self,
         address: &Address,
@@ -75,7 +75,7 @@ impl ProxyChoice {
     }
 }
 
-/// Returns the URL of the proxy that the environment names for this address. `None` if the
+/// Returns the URL of the proxy that the environment names for this address. Returns `None` if the
 /// environment names no proxy, or if `no_proxy` lists the host.
 fn from_environment(
     address: &Address,
@@ -91,9 +91,9 @@ fn from_environment(
     (!is_excepted(&address.host, &exceptions)).then_some(url)
 }
 
-/// Returns whether the list in `no_proxy` contains this host. An entry is a hostname (which also
-/// covers its subdomains), an address, a CIDR block (`10.0.0.0/8`), or `*` for every host. Commas
-/// or spaces separate the entries.
+/// Returns whether `exceptions`, the list in `no_proxy`, contains this host. An entry is a hostname
+/// (which also covers its subdomains), an address, a CIDR block (`10.0.0.0/8`), or `*` for every
+/// host. Commas or spaces separate the entries.
 fn is_excepted(host: &str, exceptions: &str) -> bool {
     let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
     let address: Option<IpAddr> = host.parse().ok();

@@ -12,7 +12,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use sha1::{Digest, Sha1};
 
-/// A source of unpredictable bytes, for a client's handshake key or for its masks.
+/// A source of unpredictable bytes, for a client's handshake key or for its masking keys.
 pub(crate) struct Random {
     secret: [u8; 32],
     blocks: u64,

@@ -17,7 +17,7 @@ const DIAGNOSTICS: &str = include_str!("diagnostics.md");
 pub struct Diagnostic {
     /// What the broken rule requires, and usually its RFC section.
     pub rule: Cow<'static, str>,
-    /// What ws101 saw instead, such as the text that a peer sent.
+    /// What ws101 saw that broke the rule, such as a text that the peer sent.
     pub seen: String,
     /// What usually causes this error.
     pub cause: &'static str,

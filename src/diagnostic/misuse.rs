@@ -33,14 +33,14 @@ pub enum Misuse {
     /// The caller gave a server an origin, host or path that no request can ever match. Holds the
     /// setting's name (`origins`, `hosts` or `paths`) and the entry that never matches.
     NeverMatches(&'static str, String),
-    /// The caller passed an address that the client can't connect to. Holds the address and the
-    /// reason.
+    /// The caller passed an invalid address, or a `wss` address whose host no certificate can name.
+    /// Holds the address and the reason.
     Address(String, &'static str),
-    /// The caller passed a proxy that the client can't use. Holds the proxy's host and port, and
-    /// the reason.
+    /// The proxy's URL, from the caller or the environment, is invalid, or has a scheme other than
+    /// `http`. Holds the proxy's host and port, and the reason.
     Proxy(String, &'static str),
     /// The caller asked for TLS, but ws101 was built without the `tls` feature. Holds the `wss`
-    /// address or the certificate's path. For a certificate that isn't in a file, holds
+    /// address or the certificate's path. For a certificate that isn't in a file, holds the text
     /// `a certificate`.
     NoTls(String),
     /// The caller asked for compression, but ws101 was built without the `deflate` feature.

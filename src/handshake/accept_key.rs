@@ -46,7 +46,7 @@ pub fn accept(key: &str) -> String {
 }
 
 /// Encodes 16 bytes as the value of `Sec-WebSocket-Key`. The client must choose these bytes at
-/// random for each connection, so that a response to an earlier request never matches.
+/// random for each connection, so that it can detect a response to an earlier request.
 pub fn encode_key(bytes: [u8; 16]) -> String {
     BASE64.encode(bytes)
 }

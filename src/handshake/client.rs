@@ -190,9 +190,10 @@ impl HandshakeError {
         }
     }
 
-    /// Creates the error for a response whose head breaks the rule that `refusal` names. The error
-    /// says that the response isn't HTTP, with two exceptions: a head that is too large, and a bare
-    /// LF in a response that begins like HTTP (`begins_as_http`).
+    /// Creates the error for a response whose head breaks the rule that `refusal` names. If the
+    /// head is too large, the error says so. If the head has a bare LF, the error says so only if
+    /// the response begins like HTTP (`begins_as_http`). In all other cases, the error says that
+    /// the response isn't HTTP.
     pub(crate) fn bad_head(refusal: &Refusal, begins_as_http: bool) -> HandshakeError {
         let heading = match refusal.diagnostic_heading() {
             "a bare LF" if begins_as_http => "an answer with bare LFs",

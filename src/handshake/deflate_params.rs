@@ -72,11 +72,11 @@ pub struct DeflateConfig {
     /// do so.
     pub server_max_window_bits: u8,
     /// The largest window of the client's compressor, as the base-2 logarithm of its size: from 9
-    /// (512 bytes) to 15 (32 KiB). A client keeps to this maximum; a server requires the client to
-    /// do so if the client's offer allows that.
+    /// (512 bytes) to 15 (32 KiB). A client keeps to this maximum. A server can require it only of
+    /// a client whose offer contains this parameter.
     pub client_max_window_bits: u8,
-    /// The length, in bytes, from which messages are compressed. A shorter message is sent
-    /// uncompressed, because compressing it would cost more than it saves.
+    /// The smallest length, in bytes, of a message to compress. Shorter messages are sent
+    /// uncompressed, because compressing a short message saves few bytes.
     pub from: usize,
     /// The compression level, from 1 (fastest) to 9 (smallest output).
     pub level: u8,
@@ -318,7 +318,7 @@ fn parse_window_bits(value: &str) -> Option<u8> {
     }
 }
 
-/// Returns the window `bits` to write in the header, or `None` if they're the default of 15, which
+/// Returns the window bits to write in the header: `bits`, or `None` for the default of 15, which
 /// the header omits.
 fn unless_default(bits: u8) -> Option<u8> {
     (bits < MAX_WINDOW_BITS).then_some(bits)

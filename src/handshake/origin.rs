@@ -36,7 +36,8 @@ impl Origin {
 }
 
 /// Returns whether an entry in a server's origin list can ever match a page. The entry must be
-/// `null`, `self` (or [`SELF_OVER_HTTPS`], which replaces it), or exactly `scheme://host[:port]`.
+/// `null`, `self`, exactly `scheme://host[:port]`, or [`SELF_OVER_HTTPS`], which replaces `self` on
+/// a TLS server.
 pub(super) fn can_match(listed: &str) -> bool {
     ["null", "self", SELF_OVER_HTTPS].contains(&listed) || Origin::parse(listed).is_some()
 }
@@ -46,7 +47,8 @@ pub(super) fn can_match(listed: &str) -> bool {
 /// request, so a request without it doesn't come from a web page.
 #[derive(Clone, Debug, Default)]
 pub enum Origins {
-    /// Only pages that were loaded from the request's own host and port may connect.
+    /// Only pages that were loaded over http or https from the request's own host and port may
+    /// connect.
     #[default]
     SameHost,
     /// Only pages that were loaded over https from the request's own host and port may connect. A
@@ -67,8 +69,8 @@ pub enum Origins {
 const SELF_OVER_HTTPS: &str = "self by https";
 
 impl Origins {
-    /// Returns these origins as a TLS server must check them: pages from the server's own host must
-    /// be loaded over https.
+    /// Returns these origins with the stricter rule of a TLS server: pages from the server's own
+    /// host must be loaded over https.
     pub fn over_tls(self) -> Origins {
         let over_tls = |one: String| if one == "self" { SELF_OVER_HTTPS.into() } else { one };
         match self {

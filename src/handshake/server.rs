@@ -75,8 +75,8 @@ pub enum Decision {
 }
 
 /// Headers that an application must not add to the 101. The server sets `Upgrade` and `Connection`
-/// itself. The other two would announce a body, and a 101 has none. Names that begin with
-/// `Sec-WebSocket-` are reserved, too.
+/// itself. `Content-Length` and `Transfer-Encoding` would announce a body, and a 101 has none.
+/// Names that begin with `Sec-WebSocket-` are reserved, too.
 const RESERVED_HEADERS: [&str; 4] =
     ["Upgrade", "Connection", "Content-Length", "Transfer-Encoding"];
 
@@ -205,9 +205,9 @@ fn check_body_end(request: &Request) -> Result<(), Refusal> {
     }
 }
 
-/// Returns the host that the client asks for. Refuses the request if its `Host` is invalid, or if
-/// the server doesn't answer for that host. The returned host is empty if an HTTP/1.0 request names
-/// none.
+/// Returns the host that the client asks for, or an empty text if an HTTP/1.0 request names none.
+/// Refuses the request with a 400 if its `Host` is repeated, invalid or (except in HTTP/1.0)
+/// missing, and with a 421 if the server doesn't answer for the host.
 fn check_host<'a>(request: &'a Request, ours: &Hosts) -> Result<&'a str, Refusal> {
     // RFC 9112 §3.2: a request has exactly one `Host`, even if its target names a host too.
     let head = request.head();
@@ -341,9 +341,9 @@ fn is_path(path: &str) -> bool {
 }
 
 /// Returns the refusal for a plain HTTP request for which the application has no page. If the
-/// application serves pages at all (`has_pages`), a path that `rules` doesn't list gets a 404.
-/// Otherwise, the status is 405 for a method other than GET, 505 for HTTP/1.0, and 426 for any
-/// other request.
+/// application serves pages (`has_pages`), a path that `rules` doesn't list gets a 404. If it
+/// serves none, or if the path is listed, the status is 405 for a method other than GET, 505 for
+/// HTTP/1.0, and 426 for any other request.
 pub fn refusal_of_plain_http(request: &Request, rules: &Rules, has_pages: bool) -> Refusal {
     // RFC 9110 §15.5.5: an unknown path gets a 404, unless a WebSocket opens there.
     if has_pages && !rules.paths.iter().any(|path| path == request.path()) {

@@ -67,8 +67,8 @@ impl Address {
         Ok(Address { secure: scheme == "wss", host, zone, port, target })
     }
 
-    /// Returns the host to dial, in the form that the operating system resolves: without brackets,
-    /// and with the zone.
+    /// Returns the host to dial, in the form that the operating system resolves: an IPv6 address
+    /// without its brackets, but with its zone.
     pub(crate) fn host_to_dial(&self) -> String {
         let host = self.host.trim_matches(['[', ']']);
         self.zone.as_ref().map_or(host.into(), |zone| format!("{host}%{zone}"))

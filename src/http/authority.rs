@@ -88,7 +88,7 @@ pub fn default_port(scheme: &str) -> Option<u16> {
 }
 
 /// The hosts that a server answers for. The server refuses a request for any other host with a 421.
-/// (HTTP/1.0 allows a request to name no host. The server doesn't refuse it for that.)
+/// (An HTTP/1.0 request may name no host, and isn't refused for that.)
 #[derive(Clone, Debug, Default)]
 pub enum Hosts {
     /// The server answers for any host.
@@ -106,8 +106,7 @@ pub enum Hosts {
 impl Hosts {
     // WALK: hosts
     /// Returns whether the server answers for `host`, which a request names in its `Host` header or
-    /// its target. `Any` accepts every text. The other variants accept only a valid host with an
-    /// optional port.
+    /// its target. Only `Any` accepts a text that isn't a host with an optional port.
     pub fn answers_for(&self, host: &str) -> bool {
         let is = |test: &dyn Fn(Authority) -> bool| Authority::parse(host).is_some_and(test);
         match self {

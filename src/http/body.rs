@@ -24,7 +24,7 @@ pub struct Body {
     most: usize,
 }
 
-/// What a body still expects from the stream.
+/// The part of a body that comes next in the stream.
 #[derive(Debug)]
 enum Expected {
     /// Nothing more follows: the body has ended.
@@ -36,7 +36,8 @@ enum Expected {
     ChunkLength(String),
     /// This many more bytes of a chunk follow, including the CR LF that ends the chunk.
     Chunk(u64),
-    /// The body continues until the stream ends, because the head contains no length.
+    /// The body continues until the stream ends, because the head announces neither a valid
+    /// `Content-Length` nor chunks.
     All,
 }
 

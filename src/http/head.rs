@@ -151,7 +151,7 @@ impl Head {
     }
 
     /// Returns the value of the header field with this name, or `None` if the head has no such
-    /// field or more than one.
+    /// field or more than one. Ignores the name's case.
     pub fn only(&self, name: &str) -> Option<&str> {
         let mut values = self.values_named(name);
         values.next().filter(|_| values.next().is_none())
@@ -163,8 +163,8 @@ impl Head {
         self.elements(name).collect()
     }
 
-    /// Returns whether the comma-separated list in the header `name` contains the element `token`,
-    /// ignoring case.
+    /// Returns whether the comma-separated list in the header `name` contains the element `token`.
+    /// Ignores the case of both.
     pub fn list_contains(&self, name: &str, token: &str) -> bool {
         self.elements(name).any(|element| element.eq_ignore_ascii_case(token))
     }

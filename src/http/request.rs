@@ -23,8 +23,8 @@ use super::refusal::Refusal;
 use super::syntax::{is_token, percent_decoded, trim};
 use crate::diagnostic::quote;
 
-/// A client's request: its method, target and headers. A server's hooks, such as `authorize`,
-/// receive the request to decide whether to accept the client.
+/// A client's request: its method, target and headers. A server's `authorize` hook, for example,
+/// receives the request and decides whether to accept the client.
 #[derive(Clone, Debug)]
 pub struct Request {
     head: Head,
@@ -190,7 +190,7 @@ impl Request {
 }
 
 /// Splits a request target into its authority, if it has one, and the rest: path and query. Returns
-/// `None` if the target has none of HTTP's four forms.
+/// `None` if the target has none of the four forms at the top of this file, or an unknown scheme.
 fn split_target<'a>(method: &str, target: &'a str) -> Option<(Option<&'a str>, &'a str)> {
     if target.starts_with('/') || (method, target) == ("OPTIONS", "*") {
         return Some((None, target));

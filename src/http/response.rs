@@ -54,7 +54,7 @@ impl Response {
         self
     }
 
-    /// Adds a header to the response. A second `Content-Type` replaces the first. If the header is
+    /// Adds a header to the response. A `Content-Type` replaces the earlier one. If the header is
     /// invalid, or reserved for the server (`Content-Length`, `Transfer-Encoding` or `Connection`),
     /// the client receives a 500 instead of this response.
     pub fn header(mut self, name: &str, value: &str) -> Response {
@@ -65,9 +65,9 @@ impl Response {
         self
     }
 
-    /// Encodes the whole response, head and body, but adds no `Date` header. Fails if the status
-    /// isn't between 200 and 599, if a 205 has a body, or if a header is invalid or reserved for
-    /// the server.
+    /// Encodes the whole response, head and body. Unlike [`head`](Response::head), this function
+    /// isn't given the time, so it adds no `Date` header. Fails if the status isn't between 200 and
+    /// 599, if a 205 has a body, or if a header is invalid or reserved for the server.
     pub fn encode(&self) -> Result<Vec<u8>, Misuse> {
         Ok([&self.head(None)?, self.body()].concat())
     }
@@ -120,7 +120,8 @@ impl Response {
 const RESERVED_HEADERS: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Connection"];
 
 /// Appends a header line to `out`. Fails if the name isn't a token, or if the value contains a
-/// control character other than a tab. A CR LF in the value would end the line.
+/// control character other than a tab. Otherwise, a CR LF in the value could end the line and begin
+/// another header.
 pub(crate) fn write_header(out: &mut Vec<u8>, name: &str, value: &str) -> Result<(), Misuse> {
     if !is_token(name) || !may_be_value(value) {
         return Err(Misuse::Header(name.into(), value.into()));
