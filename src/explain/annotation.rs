@@ -58,7 +58,7 @@ pub enum AnnotationKind {
     /// The bytes belong to the HTTP body of a request or response that opens no WebSocket.
     Body,
     /// The receiver doesn't read these bytes. They come after bytes that broke a rule, after a
-    /// Close frame, or after the last HTTP message before the server closes the connection.
+    /// Close frame, or after an HTTP response that ends the connection.
     Unread,
 }
 

@@ -125,10 +125,10 @@ impl Conversation {
     }
 
     /// Returns whether the head of the server's final response (not an interim one) has arrived, or
-    /// the server's stream has ended. While this is `false`, the order of `push` calls matters
-    /// across both directions, because the response decides how to read the bytes after it. After a
-    /// plain HTTP response that keeps the connection open, returns `false` again, because another
-    /// response may follow.
+    /// the server's stream has ended. While this is `false`, push the bytes of both directions in
+    /// the order in which they were sent, because the response decides how to read the later ones.
+    /// After a plain HTTP response that keeps the connection open, returns `false` again, because
+    /// another response may follow.
     pub fn is_answered(&self) -> bool {
         !matches!(self.server.stage, Stage::Head(_))
     }
@@ -200,7 +200,7 @@ impl Conversation {
     }
 
     /// Ends an HTTP body. If the connection stays open, the next bytes are another head. Otherwise,
-    /// or if too many requests are unanswered, the next bytes are only counted.
+    /// or if `from` is a client with too many unanswered requests, the next bytes are only counted.
     fn begin_after_body(&mut self, from: Role, report: &mut dyn FnMut(Annotation)) {
         let too_many = from == Role::Client && self.unanswered.len() >= MAX_UNANSWERED_REQUESTS;
         let at = self.direction(from).passed;
@@ -263,8 +263,9 @@ impl Conversation {
     }
 
     /// Stops reading the client's bytes as frames, because the response opens no WebSocket. The
-    /// client's next bytes are only counted if the connection won't stay open, or if the client's
-    /// last frame is incomplete, invalid or a Close. Otherwise, they're another request.
+    /// client's next bytes are another request if the connection stays open, and the client's
+    /// frames so far are complete and valid, without a Close. Otherwise, the next bytes are counted
+    /// but not read.
     fn continue_client_after_refusal(
         &mut self,
         keeps: ConnectionReuse,

@@ -15,9 +15,9 @@ use super::source::{Passage, deciding_anchor};
 use crate::frames::header::Role;
 
 /// Returns an annotation (the explanation of a head or frame) as a JSON object. Each span names the
-/// anchor of the source lines that decide about its field. If the bytes break a rule, the verdict
-/// names the anchor of the lines that detect this. `walk` lists the steps that ws101's code takes
-/// to handle the bytes.
+/// anchor of the source lines that read or validate its field. If the bytes break a rule, the
+/// verdict names the anchor of the lines that detect this. `walk` lists the steps that ws101's code
+/// takes to handle the bytes.
 pub fn annotation(annotation: &Annotation) -> String {
     let what = match annotation.what {
         AnnotationKind::Request => "request",
@@ -62,9 +62,9 @@ fn step(step: &Step) -> String {
     ])
 }
 
-/// Returns a passage as a JSON object. It contains the lines of a function in ws101's source, each
-/// with a flag that tells whether the anchor marks the line, and the walkthrough paragraph that
-/// explains the marked lines.
+/// Returns a passage (the source of an anchor's function) as a JSON object. The object contains the
+/// function's lines, each with a flag that tells whether the anchor marks it, and the walkthrough
+/// paragraph that explains the marked lines.
 pub fn passage(passage: &Passage) -> String {
     let Passage { anchor, lines, chapter } = passage;
     let lines = lines.iter().map(|line| {

@@ -13,7 +13,7 @@ use crate::frames::mask;
 /// Which extensions both ends agreed on. This decides what a frame's reserved bits mean.
 #[derive(Clone, Copy, Debug)]
 pub struct ExtensionsInUse {
-    /// Whether both ends agreed on permessage-deflate, which sets RSV1 on compressed messages.
+    /// Whether both ends agreed on permessage-deflate, which marks a compressed message with RSV1.
     pub deflate: bool,
     /// Whether both ends agreed on an extension that this crate doesn't know. Such an extension may
     /// use the reserved bits.
@@ -28,12 +28,12 @@ impl ExtensionsInUse {
     }
 }
 
-/// The explanation of a set reserved bit, as `(meaning, section)`, if both ends agreed on an
-/// extension that this crate doesn't know.
+/// The `(meaning, section)` of a set reserved bit that may belong to an agreed extension that this
+/// crate doesn't know.
 const UNKNOWN: (&str, &str) = ("set, as the agreed extension may define it", "§9.2");
 
 /// Returns the spans that explain a frame header, as far as the header has arrived. `length` is the
-/// payload length, or `None` if the decoder hasn't read it.
+/// payload length, or `None` if it wasn't parsed.
 pub fn header_spans(head: &[u8], extensions: ExtensionsInUse, length: Option<u64>) -> Vec<Span> {
     let mut spans = Vec::new();
     let Some(&first) = head.first() else { return spans };

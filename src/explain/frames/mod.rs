@@ -182,8 +182,8 @@ impl FrameExplainer {
     }
 
     /// Validates the part of the current frame's header that has arrived. Returns the header and
-    /// the message's context once the header is complete, and `None` before. Fails as soon as the
-    /// header breaks a rule.
+    /// the message's context, or `None` until the header is complete. Fails as soon as the header
+    /// breaks a rule.
     fn parse_frame_header(&mut self) -> Result<Option<(Header, MessageContext)>, Violation> {
         let mut head = [0; MAX_HEADER];
         head[..self.head.len()].copy_from_slice(&self.head);
@@ -279,8 +279,8 @@ impl FrameExplainer {
     }
 
     /// Unmasks a piece of a frame's payload, and keeps the first `room` bytes of it in `frame`. If
-    /// this is a data frame, validates the piece as the protocol's decoder does, and records in
-    /// `frame` which rule the piece breaks, if any.
+    /// this is a data frame, also decodes the piece, and records in `frame` the first rule that the
+    /// payload breaks, if any.
     fn unmask_and_decode(&mut self, frame: &mut ArrivingFrame, piece: &[u8], room: usize) {
         let mut plain = [0; 4096];
         let mut kept = room;
@@ -377,9 +377,9 @@ impl FrameExplainer {
     }
 }
 
-/// Returns the payload length of a header that is broken because of this length, so that the
-/// header's spans can show it. Such a length is encoded in more bytes than necessary, or its top
-/// bit is set. Returns `None` for any other verdict.
+/// Returns the payload length if the verdict is that its encoding breaks a rule: it takes more
+/// bytes than necessary, or its top bit is set. The header's spans show this length. Returns `None`
+/// for any other verdict.
 fn wrongly_encoded_length(verdict: &Verdict) -> Option<u64> {
     match verdict {
         Verdict::Broken(Violation::LengthNotMinimal(n) | Violation::LengthTopBit(n)) => Some(*n),
@@ -388,7 +388,7 @@ fn wrongly_encoded_length(verdict: &Verdict) -> Option<u64> {
 }
 
 /// Returns the title of a frame's annotation, such as `text, 5 bytes, masked`. Log lines describe a
-/// frame in the same words, because both display the frame's [`Header`].
+/// frame in the same words, because they also display its [`Header`].
 fn title(header: &Header, context: MessageContext, found: &Findings, verdict: &Verdict) -> String {
     let of = match (header.opcode, context.inside) {
         (Opcode::Continuation, Some(kind)) if !context.opaque => {

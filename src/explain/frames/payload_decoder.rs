@@ -74,12 +74,11 @@ pub struct Findings {
     pub begins: bool,
     /// Whether the sender's compressor keeps its window for the next message (context takeover).
     pub takeover: bool,
-    /// The number of inflated bytes from earlier messages that a compressed message may refer to,
-    /// if it begins with this payload. Zero without context takeover.
+    /// The number of inflated bytes from earlier messages that this payload may refer to. Zero
+    /// without context takeover. Meaningful only if `begins` is `true`.
     pub bytes_in_window: u64,
-    /// Why the payload isn't valid DEFLATE, such as `, and then aren't DEFLATE`. This is appended
-    /// to a text such as `9 bytes that inflate to 4`. `None` if the payload is valid or isn't
-    /// compressed.
+    /// Why the payload isn't valid DEFLATE. For example, `, and then aren't DEFLATE` completes the
+    /// text `9 bytes that inflate to 4`. `None` if the payload is valid or isn't compressed.
     pub deflate_error: Option<&'static str>,
     /// The position at which the payload's text stops being valid UTF-8, or `None` if the text is
     /// valid.
@@ -104,7 +103,8 @@ pub struct PayloadDecoder {
     found: Findings,
     /// Whether any payload bytes of the current compressed message have arrived.
     begun: bool,
-    /// The total number of inflated bytes in all messages so far.
+    /// The total number of inflated bytes in all complete frames, from which `bytes_in_window` is
+    /// calculated.
     inflated: u64,
 }
 
@@ -162,17 +162,17 @@ impl PayloadDecoder {
         Ok(Some(header))
     }
 
-    /// Returns the facts about the current message, which the explanation of a frame needs.
-    /// `opaque` is always `false`: only the caller knows whether an unknown extension encodes the
-    /// message.
+    /// Returns the facts about the current message, which the explanation of a frame needs. The
+    /// caller must fill in `opaque`, because only the caller knows whether an unknown extension
+    /// encodes the message.
     pub fn message_context(&self) -> MessageContext {
         let (inside, compressed) = (self.message.open_kind(), self.message.is_compressed());
         MessageContext { inside, compressed, opaque: false }
     }
 
     /// Decodes a piece of a data frame's payload. The caller must unmask the piece first. Fails if
-    /// a text isn't valid UTF-8, if compressed bytes aren't DEFLATE, or if the message exceeds its
-    /// limit. Without an inflater, compressed bytes aren't checked.
+    /// a text isn't valid UTF-8, if compressed bytes aren't DEFLATE, or if they exceed the
+    /// inflater's limits. Without an inflater, compressed bytes aren't checked.
     pub fn decode(&mut self, piece: &[u8]) -> Result<(), Violation> {
         let PayloadDecoder { message, inflater, text, found, .. } = self;
         match (message.is_compressed(), inflater) {
@@ -234,7 +234,7 @@ impl PayloadDecoder {
 /// the offset of a bad byte.
 #[derive(Debug, Default)]
 struct TextSoFar {
-    /// The number of text bytes in the current payload that have been decoded.
+    /// The number of bytes decoded from the current payload, counted after inflation.
     passed: u64,
     /// The bytes of an incomplete character at the end of the decoded text. They may come from
     /// earlier payloads.
@@ -265,8 +265,8 @@ impl TextSoFar {
         appended
     }
 
-    /// Keeps the bytes of an incomplete character at the end of a valid piece of text. Of the bytes
-    /// kept earlier and this piece together, the first `whole` bytes form complete characters.
+    /// Keeps the bytes of an incomplete character at the end of a valid piece of text. `whole`
+    /// counts the bytes of the complete characters in the bytes kept earlier and this piece.
     fn keep_incomplete(&mut self, piece: &[u8], whole: usize) {
         let cut = self.begun.len() + piece.len() - whole;
         if whole > 0 {

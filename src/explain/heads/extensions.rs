@@ -67,9 +67,8 @@ impl Offers {
     }
 
     /// Returns which offered extensions the `head` of a response accepts. Compression counts as
-    /// accepted if the client made a valid offer, and the response lists permessage-deflate once,
-    /// with valid parameters. It doesn't count as accepted if the response also lists an extension
-    /// that the client didn't offer.
+    /// accepted only if the client made a valid offer, and the response lists permessage-deflate
+    /// once, with valid parameters, and no extension that the client didn't offer.
     pub fn agreed(&self, head: &Head) -> Agreed {
         let (unknown, known) = self.split_known(head);
         let deflate = match known.as_slice() {
@@ -81,9 +80,9 @@ impl Offers {
         Agreed { deflate, unknown }
     }
 
-    /// Returns a copy of a response's head without the offered extensions that this crate doesn't
-    /// know, because the client's checks would reject them. Returns `None` if the head names no
-    /// such extension.
+    /// Returns a copy of a response's head for the client's checks, which would reject an extension
+    /// that this crate doesn't know. The copy omits such an extension if the client offered it.
+    /// Returns `None` if there's nothing to omit.
     pub fn head_without_unknown(&self, head: &Head) -> Option<Head> {
         let (unknown, known) = self.split_known(head);
         let is_other = |(name, _): &(&str, &str)| !name.eq_ignore_ascii_case(HEADER);
@@ -102,9 +101,8 @@ impl Offers {
         Head::parse((lines + "\r\n").as_bytes()).ok().filter(|_| unknown)
     }
 
-    /// Splits the extensions that a response accepts into those that the client offered but this
-    /// crate doesn't know, and the others. Returns whether there are any of the first kind, and the
-    /// list of the others.
+    /// Returns whether a response accepts an extension that the client offered but this crate
+    /// doesn't know, and the list of all other extensions in the response.
     fn split_known(&self, head: &Head) -> (bool, Vec<Extension>) {
         let mut known = extension::parse(head).unwrap_or_default();
         let count = known.len();
@@ -114,7 +112,7 @@ impl Offers {
 
     /// Returns which permessage-deflate offer the response accepts, as its position among all
     /// offered extensions, counted from 1. Returns `None` if the response accepts no such offer. If
-    /// the response is invalid, the error describes the response that the client expected.
+    /// the response is invalid, the error says what the client expected instead.
     fn accepted_position(&self, head: &Head) -> Result<Option<usize>, &'static str> {
         let known = self.head_without_unknown(head);
         let agreed =
@@ -136,9 +134,10 @@ impl Offers {
 pub enum Negotiation<'a> {
     /// The line is in a request: the client offers extensions.
     Offers {
-        /// The server's compression settings, or `None` if they aren't known.
+        /// The server's compression settings, or `None` if they aren't known, or if the server
+        /// doesn't compress.
         settings: Option<&'a DeflateConfig>,
-        /// Whether the server has accepted an earlier offer of the same request.
+        /// Whether the server accepts an earlier offer of the same request, and so needs no other.
         is_taken: bool,
     },
     /// The line is in a response: the server accepts extensions.
@@ -147,8 +146,8 @@ pub enum Negotiation<'a> {
         offers: &'a Offers,
         /// The position of the accepted permessage-deflate offer among all offered extensions,
         /// counted from 1. `Ok(None)` means that the response accepts no compression. If the
-        /// response is invalid, the error describes the response that the client expected. The
-        /// whole field is `None` if the request isn't known, or if the response can't be parsed.
+        /// response is invalid, the error says what the client expected instead. The whole field is
+        /// `None` if the request isn't known, or if the response can't be parsed.
         accepted: Option<Result<Option<usize>, &'static str>>,
     },
 }
@@ -163,7 +162,8 @@ impl<'a> Negotiation<'a> {
 }
 
 /// Returns the spans that explain a `Sec-WebSocket-Extensions` line, which starts at byte `at` of
-/// its head. Returns `None` for any other line, and if the list of extensions is invalid or empty.
+/// its head. If the server accepts an offer in this line, sets `is_taken` in `negotiation`. Returns
+/// `None` for any other line, and if the list of extensions is invalid or empty.
 pub fn extension_spans(line: &[u8], at: u64, negotiation: &mut Negotiation) -> Option<Vec<Span>> {
     let head = Head::parse(&[b"\r\n", line].concat()).ok().filter(|_| line.ends_with(b"\r\n"))?;
     let (name, _) = head.fields().next().filter(|(name, _)| name.eq_ignore_ascii_case(HEADER))?;

@@ -100,8 +100,9 @@ fn first_line(what: AnnotationKind, line: &[u8]) -> [String; 3] {
     [field.into(), value, meaning.into()]
 }
 
-/// Explains a header field, or the empty line that ends a head. Returns the field's name, value and
-/// meaning.
+/// Explains a header field, or the empty line that ends a head. `key` is the same as for `spans`,
+/// and `interim` says whether the head is an interim response's. Returns the field's name, value
+/// and meaning.
 fn field_line(line: &[u8], key: Option<&str>, interim: bool) -> [String; 3] {
     if line == b"\r\n" {
         let meaning =

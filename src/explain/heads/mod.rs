@@ -34,8 +34,8 @@ use crate::http::head::{Head, Scan};
 use crate::http::refusal::Refusal;
 use crate::http::request::Request;
 
-/// The rules and limits that the RFC leaves to each server. The explainer's verdicts depend on
-/// them.
+/// The rules and limits that the RFC leaves to each implementation. The explainer's verdicts depend
+/// on them.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The server's requirements for a request, beyond those of the RFC.
@@ -44,12 +44,12 @@ pub struct Settings {
     pub max_head: usize,
     /// The maximum number of lines in an HTTP head.
     pub max_head_lines: usize,
-    /// The limits on a WebSocket message: the maximum number of its bytes and of its fragments.
+    /// The maximum size of a WebSocket message in bytes, and its maximum number of fragments.
     pub bounds: Bounds,
 }
 
-/// By default, only the RFC's rules apply, and the limits are so high that only an attacker reaches
-/// them.
+/// By default, only the RFC's rules apply, and the limits are far above the usual sizes of heads
+/// and messages.
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
@@ -69,7 +69,7 @@ pub struct ArrivingHead {
     bytes: Vec<u8>,
 }
 
-/// How an arriving head has ended.
+/// How a head has ended: complete, or with a byte that makes it invalid.
 pub enum EndedHead {
     /// The head is complete: the empty line that ends it has arrived.
     Whole,
@@ -124,7 +124,8 @@ impl ParsedRequest {
         ParsedRequest { request, offers }
     }
 
-    /// Returns whether the client asked for a WebSocket with this request.
+    /// Returns whether this request asks for a WebSocket: whether its `Upgrade` header lists
+    /// `websocket`.
     pub fn wants_websocket(&self) -> bool {
         asks_for_websocket(self.request.head())
     }
@@ -149,7 +150,7 @@ pub enum AfterRequest {
     Nothing,
 }
 
-/// Explains a request's head, with the verdict of a server that has these rules. `end` is `None` if
+/// Explains a request's head, with the verdict of a server that applies `rules`. `end` is `None` if
 /// the stream ended inside the head. Also returns the parsed request (`None` if it can't be
 /// parsed), and the kind of bytes that follow the head.
 pub fn request(

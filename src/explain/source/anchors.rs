@@ -15,8 +15,8 @@ pub struct Anchor {
     pub file: &'static str,
     /// The name of the function that contains the anchor's lines, such as `Header::parse`.
     pub function: &'static str,
-    /// A few words from the deciding statement, by which it's found in the function. Empty if the
-    /// anchor covers the whole function.
+    /// A few words of the deciding statement, which occur on no other line of the function. Empty
+    /// if the anchor covers the whole function.
     pub(super) words: &'static str,
     /// The RFC section whose rule the anchor's lines enforce, such as `RFC 7692 §7.2`. A section
     /// without an RFC number belongs to RFC 6455. Empty if no RFC has such a rule.
@@ -31,7 +31,7 @@ impl Anchor {
         ANCHORS.iter().find(|anchor| anchor.id == id)
     }
 
-    /// Returns all anchors, in the order in which a connection executes their lines.
+    /// Returns all anchors, grouped by the stages of a connection.
     pub fn all() -> &'static [Anchor] {
         ANCHORS
     }
@@ -47,7 +47,7 @@ const fn anchor(
     Anchor { id, file, function, words, section, chapter }
 }
 
-/// The file and the name of each function that several anchors share.
+/// Functions that anchors point to, each as its file and its name.
 mod functions {
     pub const SCAN: (&str, &str) = ("http/head.rs", "Scan::advance");
     pub const PARSE_REQUEST: (&str, &str) = ("http/request.rs", "Request::parse");
@@ -82,7 +82,8 @@ const C09: &str = "09_attacks_and_limits.md";
 const C10: &str = "10_the_client.md";
 const C11: &str = "11_compression.md";
 
-/// All anchors, in the order in which a connection executes their lines.
+/// All anchors, grouped by the stages of a connection, from the request's head to the decoded
+/// frames.
 const ANCHORS: &[Anchor] = &[
     // The head of a request.
     anchor("head.end", SCAN, "self.scanned > EMPTY_LINE.len()", "RFC 9112 §2.2", C01),

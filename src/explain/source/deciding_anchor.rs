@@ -106,7 +106,7 @@ fn of_parameter(span: &Span, is_offer: bool) -> &'static str {
 
 /// Returns the anchor of the source lines that detected the broken rule in `annotation`. Returns
 /// `None` if the bytes break no rule or are merely incomplete. Also returns `None` if the tables
-/// lack the heading of a refusal or handshake error.
+/// lack the heading of a refusal or handshake error, which would be a bug.
 pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
     let id = match &annotation.verdict {
         Verdict::Fine | Verdict::Incomplete(_) => return None,

@@ -32,7 +32,7 @@ pub struct Passage {
     pub anchor: &'static Anchor,
     /// All lines of the function, with the anchor's own lines marked.
     pub lines: Vec<Line>,
-    /// The walkthrough chapter that explains the marked lines, with the paragraph that does so.
+    /// The walkthrough chapter that explains the marked lines, with its paragraph about them.
     pub chapter: Chapter,
 }
 
@@ -54,7 +54,7 @@ pub struct Chapter {
     pub file: &'static str,
     /// The title of the chapter.
     pub title: &'static str,
-    /// The text of the explaining paragraph, without Markdown.
+    /// The text of the paragraph that explains the anchor's lines, without Markdown.
     pub text: String,
 }
 
@@ -198,8 +198,8 @@ fn is_in_impl(block: &str, line: &str, of: &str) -> bool {
 
 /// Finds the statement that contains these words, and the nearest comment above it. A doc comment
 /// doesn't count, and neither does a comment that a blank line separates from the statement.
-/// Returns the indexes of the first and last line. Returns `None` unless exactly one line contains
-/// the words.
+/// Returns the indexes of the first and last line of both together. Returns `None` unless exactly
+/// one line contains the words.
 fn find_statement(lines: &[&str], words: &str) -> Option<(usize, usize)> {
     let mut found = lines.iter().enumerate().filter(|(_, line)| line.contains(words));
     let (at, _) = found.next().filter(|_| found.next().is_none())?;

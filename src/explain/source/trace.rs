@@ -23,7 +23,7 @@ use crate::http::head::Head;
 /// happened there.
 #[derive(Debug)]
 pub struct Step {
-    /// The anchor that names the source lines of this step.
+    /// The anchor that points to the source lines of this step.
     pub anchor: &'static Anchor,
     /// A description of what happened at these lines, with values from the head or frame.
     pub says: String,
@@ -64,9 +64,9 @@ fn step_at(id: &str, says: String, is_wrong: bool) -> Option<Step> {
 }
 
 impl Trace<'_> {
-    /// Adds a step for the anchor `id`, with the description `says`. If the code detects the broken
-    /// rule at this anchor, the step describes the broken rule instead, and the result is `None`:
-    /// the caller must then end the trace.
+    /// Adds a step for the anchor `id`, with the description `says`. If the bytes break a rule, and
+    /// the code detects this at the anchor, the step describes the broken rule instead. The result
+    /// is then `None`, and the caller must end the trace.
     fn reach(&mut self, id: &str, says: impl Into<String>) -> Option<()> {
         let is_wrong = self.wrong.is_some_and(|wrong| wrong.id == id);
         let says = match (is_wrong, self.annotation.verdict.diagnostic()) {
@@ -80,8 +80,8 @@ impl Trace<'_> {
         (!is_wrong).then_some(())
     }
 
-    /// If the code detects the broken rule at the anchor `id`, adds a step for it and returns
-    /// `None`: the caller must then end the trace. Otherwise, adds no step.
+    /// If the bytes break a rule that the code detects at the anchor `id`, adds a step for this
+    /// anchor and returns `None`: the caller must then end the trace. Otherwise, adds no step.
     fn reach_if_wrong(&mut self, id: &str) -> Option<()> {
         match self.wrong.is_some_and(|wrong| wrong.id == id) {
             true => self.reach(id, ""),
@@ -305,8 +305,8 @@ impl Trace<'_> {
     }
 
     /// Parses the head, and adds to the trace the steps that every head passes. Returns `None` if
-    /// the head is malformed, incomplete or too large, or longer than the part that its annotation
-    /// keeps.
+    /// the head is malformed, incomplete or too large, or if its annotation doesn't keep all its
+    /// bytes.
     fn head(&mut self) -> Option<Head> {
         let annotation = self.annotation;
         let lines = annotation.spans.iter().filter(|span| span.bits.end > span.bits.start).count();
