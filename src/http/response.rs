@@ -120,8 +120,8 @@ impl Response {
 const RESERVED_HEADERS: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Connection"];
 
 /// Appends a header line to `out`. Fails if the name isn't a token, or if the value contains a
-/// control character other than a tab. Otherwise, a CR LF in the value could end the line and begin
-/// another header.
+/// control character other than a tab. Without this check, a CR LF in the value could end the line
+/// and begin another header.
 pub(crate) fn write_header(out: &mut Vec<u8>, name: &str, value: &str) -> Result<(), Misuse> {
     if !is_token(name) || !may_be_value(value) {
         return Err(Misuse::Header(name.into(), value.into()));
