@@ -57,8 +57,8 @@ pub(crate) struct ReadHalf {
     /// The peer's Close. `None` until that Close has arrived. (It's boxed to keep open connections
     /// small.)
     closed_with: Option<Box<Close>>,
-    /// Whether reading has ended, because the peer's Close has arrived or an error other than
-    /// `TimedOut` has occurred. `recv` then returns no more messages.
+    /// Whether reading has ended, because the peer's Close has arrived or reading has failed with
+    /// an error other than `TimedOut`. `recv` then returns no more messages.
     over: bool,
     /// Whether the current call to `recv` has read from the stream. Even a call with a timeout of
     /// zero must read once, to receive the bytes that have already arrived.
@@ -299,8 +299,8 @@ impl ReadHalf {
 
     // WALK: read-timeout
     /// Returns the timeout for the next read: the time until the reading thread must check the
-    /// keepalive or our Close, or until `until` if that's sooner. Fails with `TimedOut` if `until`
-    /// has passed, except before the first read of a call to `recv`: that read gets
+    /// keepalive or the closing handshake, or until `until` if that's sooner. Fails with `TimedOut`
+    /// if `until` has passed, except before the first read of a call to `recv`: that read gets
     /// [`SHORTEST_READ`], so that `recv` receives the bytes that have already arrived.
     fn next_read_timeout(&mut self, until: Option<Deadline>) -> Result<Duration> {
         let mut timeout = match self.write_half.ending.our_side() {

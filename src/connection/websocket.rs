@@ -121,7 +121,8 @@ impl WebSocket {
     /// - A [`Message`], `String` or `Vec<u8>` of at least 32 KiB that you pass by value isn't
     ///   copied if it's sent uncompressed.
     /// - Any other value of at least 96 KiB is written at once if it's sent uncompressed, and so is
-    ///   a [`PreparedMessage`](crate::PreparedMessage) that is still as long when compressed.
+    ///   a [`PreparedMessage`](crate::PreparedMessage) that's still at least 96 KiB long when
+    ///   compressed.
     pub fn feed(&mut self, mut message: impl AsMessage) -> Result<()> {
         if message.as_message().payload.len() >= LARGE {
             match message.into_message() {

@@ -362,8 +362,8 @@ impl WriteHalf {
     }
 
     /// Frees the encoder memory that an idle connection doesn't need, unless a message is open or
-    /// another thread is using the encoder. Then sends the pending pong and Close, if any, and
-    /// fails only if this write fails.
+    /// another thread is using the encoder. Either way, this then sends the pending pong and Close,
+    /// if any, and fails only if that write fails.
     pub(crate) fn free_idle_memory(&self) -> Result<()> {
         // An open message still needs the compressor's memory.
         if let Some(mut encoder) = self.try_lock()
@@ -503,8 +503,8 @@ impl WriteHalf {
     /// that the peer receives our Close and not a reset. If the Close can't be sent, aborts the
     /// connection instead. Returns the error of `unanswered_close_error` if our Close was sent but
     /// the peer doesn't end the stream in time. Returns `None` in all other cases, and also if the
-    /// peer had only [`STRAY_BYTES_TIMEOUT`] because its Close had already arrived. A second call
-    /// does nothing.
+    /// peer's Close had already arrived and we had sent less than 64 KiB, because the peer then has
+    /// only [`STRAY_BYTES_TIMEOUT`]. A second call does nothing.
     pub(crate) fn close_and_linger(&self, close: Close) -> Option<Error> {
         let mut unanswered = None;
         let _ = self.request_close(CloseRequest::when_drained(close, self.limits.close));

@@ -41,8 +41,8 @@ pub enum Violation {
     /// The peer sent a message with more fragments than this limit allows.
     TooManyFragments(u64),
     /// The peer sent too many DEFLATE blocks with the BFINAL bit set, which marks a stream's last
-    /// block. We allow about one per message and one per KiB of compressed data, because the
-    /// inflater copies its window of up to 32 KiB after each of them.
+    /// block. In the long run, we allow one per message and one per KiB of compressed data, because
+    /// the inflater copies its window of up to 32 KiB after each of them.
     TooManyLastBlocks,
     /// The peer sent a compressed message whose DEFLATE data is invalid or incomplete.
     NotDeflate,

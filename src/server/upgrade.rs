@@ -173,8 +173,9 @@ struct Requester<'a> {
 // space, and their frames don't add up.
 impl Requester<'_> {
     /// Performs the TLS handshake, and returns the TLS stream. Returns the accepted stream if this
-    /// server doesn't use TLS. A client that sends plain HTTP to a TLS server receives a 400. If
-    /// the handshake fails for any other reason, the client receives no HTTP response.
+    /// server doesn't use TLS. A client whose first bytes aren't TLS (they may be plain HTTP)
+    /// receives a 400. If the handshake fails for any other reason, the client receives no HTTP
+    /// response.
     #[inline(never)]
     fn start_tls(&self, tls: Option<&Tls>, deadline: Deadline) -> Result<Arc<dyn Stream>> {
         let Some(tls) = tls else { return Ok(self.stream.clone()) };
