@@ -139,8 +139,9 @@ impl Error {
     }
 }
 
-/// A marker around an I/O error that ended a connection during the handshake. The text of such an
-/// error doesn't mention a missing Close, because neither end could have sent one yet.
+/// A marker around an I/O error that ended a client's connection during the handshake. The usual
+/// text of `ConnectionLost` says that no Close arrived. The text of a marked error doesn't say so,
+/// because no Close can arrive before the handshake is over.
 #[derive(Debug)]
 pub(crate) struct InHandshake(pub(crate) io::Error);
 

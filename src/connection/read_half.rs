@@ -246,8 +246,10 @@ impl ReadHalf {
         self.closed_with = Some(Box::new(close));
     }
 
-    /// Writes the messages that `feed` has left in the encoder's batch, then waits for the peer's
-    /// bytes. Fails if they don't arrive in time, or if the connection is lost.
+    /// Writes the messages that `feed` has left in the encoder's batch, or leaves them to the
+    /// thread that holds the write lock. Then waits for the peer's bytes, even if the write failed.
+    /// Fails if no bytes arrive by `until`, if the connection is lost, or if the keepalive or the
+    /// deadline of our Close gives up on the peer.
     fn flush_and_wait(&mut self, until: Option<Deadline>) -> Result<()> {
         let flushed = self.write_half.flush_unless_busy();
         self.remember_failure(flushed);

@@ -589,11 +589,10 @@ impl WriteHalf {
         RenewableDeadline::renewable(deadline, self.limits.close, self.ending.written())
     }
 
-    /// Shuts down our side of the stream if our Close has been sent and this end needn't wait for
-    /// the peer:
-    /// - A server needn't wait once the peer's Close has arrived, even if its handler is still
-    ///   running (§5.5.1).
-    /// - Neither end waits once the peer has broken a rule.
+    /// Shuts down our side of the stream if our Close has been sent and it's our turn:
+    /// - It's a server's turn once the peer's Close has arrived, even if the server's handler is
+    ///   still running (§5.5.1).
+    /// - It's the turn of either end once its peer has broken a rule.
     ///
     /// After a normal Close, a client doesn't shut down here, because the server goes first.
     fn shut_down_if_our_turn(&self) {

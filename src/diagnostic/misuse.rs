@@ -39,9 +39,9 @@ pub enum Misuse {
     /// The proxy's URL, from the caller or the environment, is invalid, or has a scheme other than
     /// `http`. Holds the proxy's host and port, and the reason.
     Proxy(String, &'static str),
-    /// The caller asked for TLS, but ws101 was built without the `tls` feature. Holds the `wss`
-    /// address or the certificate's path. For a certificate that isn't in a file, holds the text
-    /// `a certificate`.
+    /// The caller asked for TLS, but ws101 was built without the `tls` feature. Holds a client's
+    /// `wss` address, or the path of a server's certificate. For a certificate that was passed as
+    /// bytes, holds the text `a certificate`.
     NoTls(String),
     /// The caller asked for compression, but ws101 was built without the `deflate` feature.
     NoDeflate,

@@ -39,7 +39,8 @@ pub struct Bounds {
 }
 
 /// The number of bytes that each fragment adds to the limit on a message's compressed size.
-/// Compression can lengthen a short fragment, but by fewer bytes: for example, one byte becomes 7.
+/// Compression can lengthen a short fragment, but always by less than this: for example, one byte
+/// becomes 7.
 const FRAGMENT_ALLOWANCE: u64 = 16;
 /// The number of bytes by which a message's compressed size may exceed twice `max_message`, besides
 /// the allowance for each fragment. Without these bytes, a small `max_message` could make us refuse

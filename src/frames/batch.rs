@@ -10,7 +10,7 @@
 //!   send all of them.
 //! - A large payload that its sender gives away isn't copied, unless more than half of its memory
 //!   is unused. The batch keeps the payload, and remembers its place between the copied bytes.
-//! - A batch that has reached 256 KiB, or keeps two payloads, is full: the sending thread must
+//! - A batch that has reached 256 KiB, or keeps two such payloads, is full: the sending thread must
 //!   write the batch before it adds another frame.
 //! - An empty batch keeps at most 512 KiB of memory for later frames. In the long run, it keeps no
 //!   more than twice what recent batches needed.
@@ -20,9 +20,9 @@ use super::buffer::RecentPeak;
 /// The size, in bytes, from which a batch is full. A full batch must be written before another
 /// frame is added.
 const FULL: usize = 256 * 1024;
-/// The maximum number of payloads that a batch keeps. If it kept more, each write would consist of
-/// many slices, and the memory of many payloads would be allocated and freed at once, which is
-/// slow.
+/// The maximum number of payloads that a batch keeps instead of copying them. If it kept more, each
+/// write would consist of many slices. Also, the memory of many payloads would be allocated and
+/// freed at once, which is slow.
 const MAX_KEPT: usize = 2;
 /// The maximum number of slices in one write: two for each kept payload (the bytes before it, and
 /// the payload itself), one for the bytes after the last kept payload, and one for the bytes that
@@ -93,7 +93,7 @@ impl Batch {
     }
 
     /// Returns whether the batch must be written before another frame is added: it has reached 256
-    /// KiB, or keeps two payloads.
+    /// KiB, or holds two payloads that weren't copied.
     #[inline]
     pub fn is_full(&self) -> bool {
         self.kept.len() == MAX_KEPT || self.size() >= FULL

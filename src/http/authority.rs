@@ -25,8 +25,8 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Parses `host` or `host:port`; an IPv6 address must be in brackets. Returns `None` for any
-    /// other text, such as `user@host` or `:8080`.
+    /// Parses `host` or `host:port`. The port may be empty (`host:`), and an IPv6 address must be
+    /// in brackets. Returns `None` for any other text, such as `user@host` or `:8080`.
     pub fn parse(text: &str) -> Option<Authority> {
         let (host, port) = match text.strip_prefix('[') {
             // A colon inside the brackets belongs to the address.

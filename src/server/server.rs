@@ -184,9 +184,11 @@ impl Server {
         self
     }
 
-    /// Serves TLS on this port: `wss://` and `https://`, and nothing else. (Two kinds of response
-    /// are plain HTTP: the 400 for a client that doesn't use TLS, and a 503 that the server sends
-    /// before the TLS handshake, because it's stopping or has no thread or descriptor left.)
+    /// Serves `wss://` and `https://` instead of `ws://` and `http://`. Pages from the server's own
+    /// host must then be loaded over https (see [`origins`](Server::origins)). Two kinds of
+    /// response are still plain HTTP: the 400 for a client that doesn't use TLS, and the 503 that
+    /// the server sends before the TLS handshake if it's stopping or has no thread or descriptor
+    /// left.
     pub fn tls(mut self, tls: Tls) -> Server {
         self.options.rules.origins = take(&mut self.options.rules.origins).over_tls();
         self.options.tls = Some(tls);

@@ -242,8 +242,9 @@ struct TextSoFar {
 }
 
 impl TextSoFar {
-    /// Appends a piece of payload to the message. If a text message stops being valid UTF-8 in this
-    /// piece, fails and records the position in `wrong`.
+    /// Checks the next piece of the message's payload. Keeps none of it, except the bytes of an
+    /// incomplete character at the end of a text. If a text stops being valid UTF-8 in this piece,
+    /// fails and records the position in `wrong`.
     fn append(
         &mut self,
         message: &mut Assembler,

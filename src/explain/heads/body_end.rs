@@ -116,9 +116,10 @@ impl ChunkPart {
         ChunkPart::Size(Vec::new())
     }
 
-    /// Consumes bytes up to the end of the current line or chunk. Returns how many it consumed.
-    /// Also returns the body's new state if the chunks have ended (`Length(0)`) or are invalid
-    /// (`UntilEnd`), and `None` while they continue.
+    /// Consumes bytes up to the end of the current line or chunk, and returns how many. The second
+    /// value is `None` while the chunked body continues. Otherwise, it's the body's new state:
+    /// `Length(0)` after the empty line that ends the body, or `UntilEnd` if a size line is invalid
+    /// or too long.
     fn take(&mut self, bytes: &[u8]) -> (usize, Option<Body>) {
         let line = bytes.iter().position(|&byte| byte == b'\n').map(|end| end + 1);
         let in_line = line.unwrap_or(bytes.len());

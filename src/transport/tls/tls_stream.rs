@@ -182,7 +182,8 @@ impl TlsStream {
     }
 
     /// Like `decrypt`, but if decrypting fails, this also sends the peer an alert that names the
-    /// reason (unless a write is in progress or unfinished).
+    /// reason. Sends no alert while another thread is writing, or if an earlier write stopped in
+    /// the middle of a record.
     fn decrypt_or_alert(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
         let decrypted = self.decrypt(arrived, into);
         if decrypted.is_err() {
