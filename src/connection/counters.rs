@@ -46,7 +46,8 @@ pub struct Counters {
     /// The number of requests that the server has refused, by HTTP status. A status without
     /// refusals has no entry.
     pub refused: BTreeMap<u16, u64>,
-    /// The number of complete messages that the server has received.
+    /// The number of complete messages that the server has received. Messages that arrived together
+    /// may be counted only when `recv` has returned the last of them.
     pub messages_in: u64,
     /// The number of complete messages that the server has sent.
     pub messages_out: u64,

@@ -43,7 +43,7 @@ const CLOSE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The maximum number of reads after the deadline for the peer's last bytes. These reads fetch
 /// bytes that may have arrived in time but weren't read yet. This many reads are enough to empty
 /// the largest receive buffer that the operating system keeps for a socket.
-const LATE_READS: u32 = 64;
+const LATE_READS: u8 = 64;
 
 /// The receiving side of a connection: it receives messages, answers control frames, and enforces
 /// the read deadlines.
@@ -68,7 +68,7 @@ pub(crate) struct ReadHalf {
     linger: Option<Box<RenewableDeadline>>,
     /// The number of reads made after the deadline for the peer's last bytes, to fetch those that
     /// arrived in time. At most [`LATE_READS`].
-    late_reads: u32,
+    late_reads: u8,
     /// Detects that the messages ahead of our Close no longer make progress. `None` until our Close
     /// has to wait for such messages. (It's boxed, because few connections ever need it.)
     stall: Option<Box<StallDetector>>,
@@ -80,7 +80,7 @@ pub(crate) struct ReadHalf {
     /// message's last piece yet.
     in_pieces: bool,
     /// The number of complete messages received since the connection's counters were last updated.
-    messages: u64,
+    messages: u32,
     /// The number of bytes received since that update.
     bytes: usize,
 }
@@ -195,7 +195,11 @@ impl ReadHalf {
         while !self.over {
             match self.decoder.next_event() {
                 Ok(Some(event @ (Event::Message(_) | Event::Piece { .. }))) => {
-                    self.messages += u64::from(!matches!(event, Event::Piece { last: false, .. }));
+                    self.messages += u32::from(!matches!(event, Event::Piece { last: false, .. }));
+                    // The handler may work for long before it waits again.
+                    if self.decoder.has_parsed_all() {
+                        self.count_received();
+                    }
                     return Ok(Some(event));
                 }
                 Ok(Some(Event::Ping(payload))) => {
@@ -262,7 +266,10 @@ impl ReadHalf {
 
     /// Adds to the connection's counters what has been received since the last call.
     fn count_received(&mut self) {
-        self.write_half.traffic.count_received(take(&mut self.messages), take(&mut self.bytes));
+        let (messages, bytes) = (take(&mut self.messages), take(&mut self.bytes));
+        if messages > 0 || bytes > 0 {
+            self.write_half.traffic.count_received(messages.into(), bytes);
+        }
     }
 
     fn wait_for_bytes(&mut self, until: Option<Deadline>) -> Result<()> {

@@ -38,6 +38,11 @@ impl Buffer {
         &mut self.room[self.start..self.end]
     }
 
+    /// Returns whether all received bytes are parsed.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
     /// Removes the first `count` unread bytes. The caller must have parsed them.
     pub fn consume(&mut self, count: usize) {
         self.start += count;

@@ -159,12 +159,16 @@ impl Decoder {
         next
     }
 
+    /// Returns whether all received bytes are parsed.
+    #[inline]
+    pub fn has_parsed_all(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
     /// Returns whether the peer has begun a frame or a message that it hasn't completed yet.
     /// Received bytes that aren't parsed yet count too.
     pub fn is_mid_message(&mut self) -> bool {
-        self.frame.is_some()
-            || self.message.open_kind().is_some()
-            || !self.buffer.unread().is_empty()
+        self.frame.is_some() || self.message.open_kind().is_some() || !self.has_parsed_all()
     }
 
     #[inline]

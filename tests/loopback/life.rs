@@ -807,6 +807,24 @@ fn server_counts_who_is_open_who_was_refused_and_messages_and_bytes_both_ways() 
     assert_eq!(counters.bytes_in as usize, messages.len() + 7 + 8);
 }
 
+#[test]
+fn a_message_is_counted_while_its_handler_still_works_on_it() {
+    let (end, ended) = channel::<()>();
+    let ended = Mutex::new(ended);
+    let server = serve(
+        |server| server.limits(unhurried()),
+        move |mut ws| {
+            ws.recv()?;
+            let _ = ended.lock().unwrap().recv();
+            Ok(())
+        },
+    );
+    let mut peer = server.open();
+    peer.write(masked(0x81, "subscribe"));
+    server.wait_until(|counters| (counters.messages_in, counters.bytes_in) == (1, 6 + 9));
+    drop(end);
+}
+
 // Messages as streams.
 
 /// Bytes that tell where they stand: each read can be held against what it should be.

@@ -414,7 +414,7 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
 /// Bytes: `81 80 m`, 10^5 times, while others use an echo
 /// Holds: there are as many threads as connections, and the others are served all the time
 /// Twin: src/connection/read_half.rs
-/// was `self.messages += u64::from(!matches!(event, Event::Piece { last: false, .. }));`
+/// was `self.messages += u32::from(!matches!(event, Event::Piece { last: false, .. }));`
 /// now `std::thread::spawn(|| std::thread::sleep(Duration::from_secs(2)));`
 #[test]
 fn cve_2025_51846_what_if_empty_messages_come_at_full_rate() {
