@@ -18,6 +18,8 @@
 //! - A sixteenth of each limit is reserved for what isn't counted here: the application's own
 //!   threads, and large allocations, each of which is a mapping. A second sixteenth is reserved for
 //!   the outboxes of the open connections, so a new connection must leave it free, too.
+//! - An operator may raise or lift a limit while the server runs: the next reading notices it. A
+//!   limit whose files can't be read at that moment stays as it was.
 //! - Reading the limits takes about 10 ms if there are 50,000 mappings. Therefore, between two
 //!   readings, this file counts only the starts and ends of its own threads. The closer a limit is,
 //!   the sooner the next reading comes.
@@ -38,6 +40,9 @@ const THREADS_BETWEEN_READINGS: i64 = 64;
 /// The minimum time between two readings of the system's limits while no thread is free. In the
 /// meantime, a thread may start only after another of our threads has ended.
 const REREAD_AFTER: Duration = Duration::from_secs(1);
+/// The number that stands for `max` in `pids.max`, which means that the group has no limit. No
+/// system has so many threads, so the group never runs out of them.
+const NO_LIMIT: i64 = u32::MAX as i64;
 
 /// The purpose of a new thread. It decides how many threads must stay free after this thread has
 /// started.
@@ -195,8 +200,9 @@ fn threads_max(read: Read) -> Option<Limit> {
 }
 
 /// Returns the tightest thread limit among those of the process's control group and its parent
-/// groups: the one under which the fewest threads can still start for connections. Returns `None`
-/// if none of these groups has a limit that can be read.
+/// groups: the one under which the fewest threads can still start for connections. If their files
+/// say that there's no limit, returns [`NO_LIMIT`], which replaces a limit from an earlier reading.
+/// Returns `None` if no group's files can be read.
 fn control_group_limit(read: Read) -> Option<Limit> {
     let groups = read_text(read, "/proc/self/cgroup")?;
     // Version 2 has the line `0::/path`. Version 1 has a line for each controller, such as
@@ -208,8 +214,10 @@ fn control_group_limit(read: Read) -> Option<Limit> {
             _ => None,
         });
     let limit_of = |folder: &Path| {
-        // For a group without a limit, the file contains `max`, which isn't a number.
-        let all = read_number(read, folder.join("pids.max"))?;
+        let all = match read_text(read, folder.join("pids.max"))?.trim() {
+            "max" => NO_LIMIT,
+            number => number.parse().ok()?,
+        };
         let there = read_number(read, folder.join("pids.current"))?;
         Some(Limit { name: "pids.max", all, free: all - there })
     };
@@ -343,6 +351,26 @@ mod tests {
         assert_eq!(*looks.borrow(), before);
         there.set(0);
         assert_eq!(budget.reserve(Purpose::Connection, start + REREAD_AFTER, &read), Ok(()));
+    }
+
+    #[test]
+    fn a_limit_that_is_lifted_while_the_server_runs_refuses_no_more() {
+        let (max, start) = (Cell::new("160"), Instant::now());
+        let read = |path: &Path| {
+            let there = ("/sys/fs/cgroup/pids.current", "150");
+            says(
+                &[("/proc/self/cgroup", "0::/"), ("/sys/fs/cgroup/pids.max", max.get()), there],
+                path,
+            )
+        };
+        let mut budget = empty();
+        assert_eq!(budget.reserve(Purpose::Connection, start, &read), Err("pids.max"));
+        max.set("max");
+        assert_eq!(budget.reserve(Purpose::Connection, start + REREAD_AFTER, &read), Ok(()));
+        // The threads that run when the limit comes back are more than it allows.
+        max.set("100");
+        budget.read_limits(start, &read);
+        assert_eq!(budget.reserve(Purpose::Connection, start, &read), Err("pids.max"));
     }
 
     #[test]
