@@ -67,20 +67,26 @@ impl RefusingThread {
 pub(crate) fn refuse_with_503(stream: &dyn Stream, seen: &'static str, registry: &Registry) {
     // Read the request, or what has arrived of it: closing a socket with unread bytes sends a
     // reset, which could destroy the response.
-    let read = read_before(Deadline::after(TIMEOUT), stream, &mut [0; 4096]);
+    let mut request = [0; 4096];
+    let read = read_before(Deadline::after(TIMEOUT), stream, &mut request);
     // A client that sent nothing and has closed receives no response. The connection with which
     // `stop` wakes `accept` is such a client.
     if !matches!(read, Ok(0)) {
         registry.totals.count_refused(503);
         let limits = Limits { close: TIMEOUT, ..Limits::default() };
-        respond_and_close(stream, &refusal_without_room(seen).response(), &limits);
+        let response = refusal_without_room(seen).response();
+        // RFC 9110 §9.3.2: a response to HEAD has no body.
+        let is_head = request.starts_with(b"HEAD ");
+        let response = if is_head { response.without_body() } else { response };
+        respond_and_close(stream, &response, &limits);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::IoSlice;
+    use std::io::{IoSlice, Write};
+    use std::mem;
     use std::net::Shutdown;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -117,6 +123,56 @@ mod tests {
         fn shutdown(&self, _: Shutdown) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    /// A client that sends its request at once, and then closes. It keeps the response that it
+    /// receives.
+    struct Asking {
+        request: Mutex<&'static [u8]>,
+        response: Mutex<Vec<u8>>,
+    }
+
+    impl Stream for Asking {
+        fn read(&self, mut into: &mut [u8]) -> io::Result<usize> {
+            into.write(mem::take(&mut *self.request.lock().unwrap()))
+        }
+
+        fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            self.response.lock().unwrap().write_vectored(slices)
+        }
+
+        fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_head_request_that_is_refused_without_a_thread_gets_no_body() {
+        let registry = Registry::new(None);
+        let ask = |request: &'static str| {
+            let request = Mutex::new(request.as_bytes());
+            let client = Asking { request, response: Mutex::default() };
+            refuse_with_503(&client, "no thread is left", &registry);
+            String::from_utf8(client.response.into_inner().unwrap()).unwrap()
+        };
+        let to_get = ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        let (_, body) = to_get.split_once("\r\n\r\n").unwrap();
+        assert!(body.contains("no thread is left"), "{to_get}");
+        let to_head = ask("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert!(to_head.starts_with("HTTP/1.1 503 "), "{to_head}");
+        assert!(to_head.ends_with("\r\n\r\n"), "{to_head}");
+        // The head still gives the length of the body that a GET receives.
+        assert!(to_head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{to_head}");
+        assert_eq!(ask(""), "", "a client that closes without a byte receives nothing");
+        assert_eq!(registry.counters().refused, [(503, 2)].into());
     }
 
     #[test]
