@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::stream::Stream;
+use crate::http::authority::is_loopback_address;
 
 /// A listening TCP or Unix socket, for [`Server::on`](crate::Server::on). It can be created from a
 /// `TcpListener` and, on Unix, from a `UnixListener`.
@@ -125,12 +126,33 @@ impl WakeAddress {
     }
 
     /// Returns whether the listener has a loopback address, which only programs on this machine can
-    /// reach. Returns `false` for a Unix socket.
+    /// reach. That includes an IPv4-mapped IPv6 address, such as `::ffff:127.0.0.1`. Returns
+    /// `false` for a Unix socket.
     pub(crate) fn is_loopback(&self) -> bool {
         match self {
-            WakeAddress::Tcp(address) => address.ip().is_loopback(),
+            WakeAddress::Tcp(address) => is_loopback_address(address.ip()),
             #[cfg(unix)]
             WakeAddress::Unix(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapped_loopback_address_is_a_loopback_address() {
+        for (address, is_loopback) in [
+            ("127.0.0.1:1", true),
+            ("[::1]:1", true),
+            ("[::ffff:127.0.0.1]:1", true),
+            ("[::ffff:10.0.0.1]:1", false),
+            ("0.0.0.0:1", false),
+            ("[::]:1", false),
+        ] {
+            let wake_address = WakeAddress::Tcp(address.parse().unwrap());
+            assert_eq!(wake_address.is_loopback(), is_loopback, "{address}");
         }
     }
 }

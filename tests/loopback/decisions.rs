@@ -302,6 +302,26 @@ fn server_on_loopback_answers_for_names_of_this_machine_alone_unless_told_otherw
 }
 
 #[test]
+fn a_server_on_a_mapped_loopback_address_refuses_other_hosts() {
+    let server = match Server::bind("[::ffff:127.0.0.1]:0") {
+        Ok(server) => server,
+        // The unit test of the listener's address needs no IPv6.
+        Err(error) => return println!("not tested, because there's no IPv6 here: {error}"),
+    };
+    let server = server.spawn(echo_handler).unwrap();
+    let port = server.local_addr().port();
+    for (host, status) in
+        [("evil.example", 421), ("localhost", 101), ("127.0.0.1", 101), ("[::ffff:127.0.0.1]", 101)]
+    {
+        let stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let mut peer = Peer::new(stream);
+        peer.write(with("Host", &[&format!("Host: {host}:{port}")]));
+        assert_eq!(peer.read_response().status, status, "{host}");
+    }
+    server.stop(Duration::ZERO).unwrap();
+}
+
+#[test]
 fn a_server_whose_settings_can_never_match_does_not_begin_to_serve() {
     for configure in [
         (|server| server.origins(["https://a/"])) as fn(Server) -> Server,
