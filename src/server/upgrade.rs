@@ -136,9 +136,10 @@ pub(crate) fn upgrade(
     let (permit, Admission { identity, headers }) = requester.or_refuse(admitted)?;
     // 7. The 101, with the application's own headers. Just before the 101, the connection is
     //    counted as open.
-    let response = agreement
-        .response_with(&headers)
-        .map_err(|misuse| requester.respond_500_for_header(misuse))?;
+    let response = match agreement.response_with(&headers) {
+        Ok(response) => response,
+        Err(misuse) => return Err(requester.respond_500_for_header(misuse, permit)),
+    };
     permit.count_as_open();
     write_response(&*requester.stream, &response, &[], limits).map_err(write_error)?;
     let stream = requester.into_stream();
@@ -243,9 +244,10 @@ impl Requester<'_> {
     }
 
     /// Responds with a 500, because a header that the application wants in the 101 is invalid or
-    /// reserved for the handshake.
+    /// reserved for the handshake. The permit is freed before the client receives its response.
     #[inline(never)]
-    fn respond_500_for_header(&self, misuse: Misuse) -> Error {
+    fn respond_500_for_header(&self, misuse: Misuse, permit: Permit) -> Error {
+        drop(permit);
         log::error!("{} a header for the 101 can't be sent: {misuse}", self.id);
         self.pending.make_evictable_for_response();
         self.registry.totals.count_refused(500);

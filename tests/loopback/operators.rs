@@ -127,6 +127,26 @@ fn what_the_check_found_out_reaches_the_handler_and_its_headers_the_client() {
     server.stop(Duration::from_secs(5)).unwrap();
 }
 
+#[test]
+fn a_500_for_a_header_frees_its_place_before_it_is_sent() {
+    let limits = Limits { max_connections: 1, close: 2 * PATIENCE, ..Limits::default() };
+    let server = serve(
+        |server| {
+            server.limits(limits).admit(|request| match request.path() {
+                "/bad" => Ok(Admission::new().header("Upgrade", "x")),
+                _ => Ok(Admission::new()),
+            })
+        },
+        echo_handler,
+    );
+    let mut bad = server.dial();
+    bad.write(request(&[]).replace("GET / ", "GET /bad "));
+    assert_eq!(bad.read_response().status, 500);
+    // The first client stays, so the server still waits for it to close.
+    drop(server.open());
+    drop(bad);
+}
+
 // How a server stops.
 
 /// A page for a load balancer, which answers 503 itself once no new client is let in.
