@@ -189,8 +189,9 @@ pub fn connect(url: &str) -> Result<WebSocket> {
 
 /// Opens a WebSocket as a server with the default settings, on a stream that your own code has
 /// accepted. Blocks until the client's request has been read and answered. Fails with
-/// [`Refused`](Error::Refused) if the server refuses the request. For other settings, use
-/// [`Server::without_listener`].
+/// [`Refused`](Error::Refused) if the server refuses the request, and with
+/// [`ConnectionLost`](Error::ConnectionLost) if the client closes without sending a byte. For other
+/// settings, use [`Server::without_listener`].
 pub fn accept(stream: impl Stream) -> Result<WebSocket> {
     Server::without_listener().accept(stream)
 }

@@ -248,8 +248,9 @@ impl Server {
 
     /// Performs the server's side of the handshake on a stream that you accepted yourself, and
     /// returns the open WebSocket. Blocks the calling thread until the handshake is over. Fails
-    /// with [`Error::Refused`] if the server refuses the client, and with [`Error::PageServed`] if
-    /// the client asked for a page and received it.
+    /// with [`Error::Refused`] if the server refuses the client, with [`Error::PageServed`] if the
+    /// client asked for a page and received it, and with [`Error::ConnectionLost`] if the client
+    /// closes without sending a byte.
     pub fn accept(&self, stream: impl Stream) -> Result<WebSocket> {
         self.options.validate_configuration()?;
         upgrade(self.registry.next_id(), Arc::new(stream), &self.options, &self.registry)

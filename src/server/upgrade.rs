@@ -4,7 +4,8 @@
 //! an accepted stream
 //!   │  1. pending ────────────── evicted by newer ones ──► a refusal
 //!   │  2. TLS and own streams
-//!   │  3. head ───────────────── late, too large, not HTTP ──► a refusal
+//!   │  3. head ──────────────┬── late, too large, not HTTP ──► a refusal
+//!   │                        └── closed without a byte ──► no response
 //!   │  4. decision ──────────┬── breaks a rule ──► a refusal
 //!   │                        └── asks for no WebSocket ──► a page
 //!   │  5. permit ─────────────── all are taken ──► a refusal
@@ -17,15 +18,17 @@
 //! Rules of this file:
 //! - [`upgrade`] has one step for each number in the picture. If a request fails a step, that step
 //!   sends the client a response, and returns an error that says why there's no `WebSocket`.
-//! - The client always receives a response, with one exception: before the TLS handshake is
+//! - The client always receives a response, with two exceptions. Before the TLS handshake is
 //!   complete, the server can't send a 4xx or 5xx that the client could read. (Plain HTTP sent to a
-//!   TLS port does receive its 400.)
+//!   TLS port does receive its 400.) And a client that closes without sending a byte has requested
+//!   nothing, so it's neither answered nor counted as refused. Load balancers check a port that
+//!   way, and browsers open connections in advance that they may not need.
 //! - One deadline covers the TLS handshake and the head, because a slow client can hold a thread
 //!   during either.
 //! - A permit is taken before the application's `authorize` runs, so a connection whose
 //!   authorization is slow counts towards `max_connections`, and can't be evicted.
 
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -119,7 +122,9 @@ pub(crate) fn upgrade(
     let mut buffer = Buffer::default();
     let request = requester
         .run_or_respond_500(|| requester.read_request(&mut buffer, deadline, certificates));
-    let request = requester.or_refuse(request)?;
+    let Some(request) = requester.or_refuse(request)? else {
+        return Err(Error::ConnectionLost(ErrorKind::UnexpectedEof.into()));
+    };
     // RFC 9110 §9.3.2: a response to HEAD has no body.
     requester.wants_body = request.method() != "HEAD";
     // 4. The decision on this request, by the RFCs and the server's rules.
@@ -189,25 +194,37 @@ impl Requester<'_> {
         })
     }
 
-    /// Reads and parses the request's HTTP head. Bytes after the head stay in the buffer. Returns a
-    /// refusal if the head is malformed, too large, cut short or too late. Also returns one if the
-    /// server evicts the connection, or begins to stop, before the head is complete.
+    /// Reads and parses the request's HTTP head. Bytes after the head stay in the buffer. Returns
+    /// `None` if the client closes without sending a byte. Returns a refusal if the head is
+    /// malformed, too large, cut short or too late. Also returns one if the server evicts the
+    /// connection, or begins to stop, before the head is complete.
     #[inline(never)]
     fn read_request(
         &self,
         buffer: &mut Buffer,
         deadline: Deadline,
         certificates: Vec<Vec<u8>>,
-    ) -> std::result::Result<Box<Request>, Refusal> {
-        let length = read_head(&*self.stream, buffer, self.limits.head_limits(), deadline)
-            .map_err(|why| {
-                refusal_without_head(why, self.registry.is_stopping(), self.pending.was_evicted())
-            })?;
+    ) -> std::result::Result<Option<Box<Request>>, Refusal> {
+        let head = read_head(&*self.stream, buffer, self.limits.head_limits(), deadline);
+        let length = match head {
+            Ok(length) => length,
+            Err(why) => {
+                let is_stopping = self.registry.is_stopping();
+                let was_evicted = self.pending.was_evicted();
+                // (An eviction or a stop also ends the stream, but then the client still waits.)
+                let was_ended_by_us = is_stopping || was_evicted;
+                if matches!(why, NoHead::Ended) && buffer.unread().is_empty() && !was_ended_by_us {
+                    log::debug!("{} closed without a byte", self.id);
+                    return Ok(None);
+                }
+                return Err(refusal_without_head(why, is_stopping, was_evicted));
+            }
+        };
         let mut request = Box::new(Request::parse(&buffer.unread()[..length])?);
         let of_wrapper = self.is_wrapped.then(|| self.stream.peer()).flatten();
         request.set_peer(of_wrapper.or(self.peer), certificates);
         buffer.consume(length);
-        Ok(request)
+        Ok(Some(request))
     }
 
     /// Reserves a permit for the connection, and removes the connection from the pending list.

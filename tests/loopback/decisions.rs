@@ -891,11 +891,38 @@ fn server_answers_a_tls_client_that_it_speaks_no_tls() {
 fn server_answers_a_head_that_is_cut_short_with_400() {
     let server = echo();
     let request = request(&[]);
-    for end in [0, 1, 14, 15, 16, 40, request.len() - 2, request.len() - 1] {
+    for end in [1, 14, 15, 16, 40, request.len() - 2, request.len() - 1] {
         let mut peer = server.dial();
         peer.write(&request[..end]);
         peer.finish();
         assert_eq!(read_refusal(&mut peer).status, 400, "after {end} bytes");
+    }
+}
+
+#[test]
+fn a_client_that_closes_without_a_byte_is_no_refused_request() {
+    // As a load balancer's TCP check, or a connection that a browser opened in advance.
+    let server = echo();
+    for _ in 0..3 {
+        let mut peer = server.dial();
+        peer.finish();
+        peer.read_end();
+    }
+    is_echoed(&mut server.open());
+    assert_eq!(server.handle.counters().refused, [].into());
+    // The caller of `accept` learns what became of the stream.
+    for (bytes, is_refused) in [("", false), ("\r\n", true), ("GET", true)] {
+        let mut reads = [bytes, ""].into_iter();
+        let (stream, written) = in_memory(move |_| reads.next().unwrap_or_default().into());
+        let server = Server::without_listener();
+        match (server.accept(stream), is_refused) {
+            (Err(Error::Refused(refusal)), true) => assert_eq!(refusal.status(), 400),
+            (Err(Error::ConnectionLost(_)), false) => {}
+            (ended, _) => panic!("{bytes:?}: {:?}", ended.map(drop)),
+        }
+        assert_eq!(written.lock().unwrap().is_empty(), !is_refused, "{bytes:?}");
+        let refused = server.handle().counters().refused.values().sum::<u64>();
+        assert_eq!(refused, u64::from(is_refused), "{bytes:?}");
     }
 }
 
