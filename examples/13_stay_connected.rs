@@ -134,7 +134,8 @@ fn cause_of(error: Error) -> Ended {
         // For example, no server listens at the address yet.
         Error::Io(error) => Ended::Interrupted(error.to_string()),
         Error::Rejected(rejection) => match rejection.status {
-            Some(status @ (429 | 502 | 503 | 504)) => {
+            // A later attempt may succeed, for instance once the server has restarted.
+            Some(status @ (408 | 429 | 500..=599)) => {
                 Ended::Interrupted(format!("refused with {status}"))
             }
             _ => Ended::Failed(rejection.to_string()),

@@ -38,7 +38,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// | `Io` | `bind`, `serve`, `spawn`, `outbox`, dialling | the system's, the network's or the address's | yes, later; if the address is in use, only once it's free |
 /// | `Refused` | `accept` | the peer's request, or the server's policy | only the peer can, with another request |
 /// | `PageServed` | `accept` | no fault: the peer asked for a page | no |
-/// | `Rejected` | opening, at a client | depends on the status: the request's, or the server's | on 429 or 503, later; otherwise not without a change |
+/// | `Rejected` | opening, at a client | depends on the status: the request's, or the server's | on 408, 429 or 5xx, later; otherwise not without a change |
 /// | `Tls` | opening, over TLS; `Tls::from_pem_files` and `Tls::from_pem` | the certificate's, or the peer's | not without a change |
 /// | `Violation` | receiving, `close` | the peer's | over a new connection, but the peer will probably do the same again |
 /// | `Misuse` | any call | the caller's | no: change the program |
@@ -98,6 +98,12 @@ pub enum Error {
     PageServed,
     /// A client's opening handshake failed: the server or a proxy rejected it, or sent an invalid
     /// response. The `HandshakeError` holds the HTTP status, if there was one.
+    ///
+    /// With `wss://`, a server that is stopping or has no thread left sends its 503 before the TLS
+    /// handshake, in plain HTTP. Anyone on the way can send such an answer, too. If its status is
+    /// 408, 429 or 5xx, the error is a `Rejected` with this status and without head and body. Trust
+    /// it only to try again later. After any other plain answer, the error is a
+    /// [`Tls`](Error::Tls).
     Rejected(HandshakeError),
     /// TLS failed: a certificate isn't trusted, the peer doesn't use TLS, or our own certificate or
     /// key can't be used.

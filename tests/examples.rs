@@ -161,6 +161,55 @@ fn stay_connected_comes_back_after_each_kind_of_end_and_misses_nothing() {
     assert_eq!(news, ["1", "2", "3", "4", "5", "6", "7", "8", "9"]);
 }
 
+/// The first line that `13_stay_connected` prints with this URL.
+fn first_line_of_stay_connected(url: &str) -> String {
+    let mut program = program("13_stay_connected");
+    let mut child = program.arg(url).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let _ = child.kill();
+    let _ = child.wait();
+    line
+}
+
+#[test]
+fn stay_connected_tries_again_after_a_status_that_may_pass_and_after_no_other() {
+    for (status, may_pass) in [
+        (401, false),
+        (403, false),
+        (404, false),
+        (408, true),
+        (429, true),
+        (500, true),
+        (503, true),
+    ] {
+        let refuse = move |_: &_| Err(ws101::Refusal::because(status, "not now"));
+        let server = ws101::Server::bind("127.0.0.1:0").unwrap().authorize(refuse);
+        let server = server.spawn(|_| Ok(())).unwrap();
+        let line = first_line_of_stay_connected(&format!("ws://{}", server.local_addr()));
+        let tries_again = format!("refused with {status}: connect again in");
+        assert_eq!(line.starts_with(&tries_again), may_pass, "{status}: {line}");
+    }
+}
+
+#[test]
+#[cfg(feature = "tls")]
+fn stay_connected_tries_again_after_a_plain_503_before_tls() {
+    use std::io::Write;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("wss://{}", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut peer, _) = listener.accept().unwrap();
+        peer.read_exact(&mut [0; 5]).unwrap();
+        peer.write_all(b"HTTP/1.1 503 Service Unavailable\r\n\r\n").unwrap();
+        // Until the client has gone.
+        let _ = peer.read_to_end(&mut Vec::new());
+    });
+    let line = first_line_of_stay_connected(&url);
+    assert!(line.starts_with("refused with 503: connect again in"), "{line}");
+    server.join().unwrap();
+}
+
 #[test]
 fn files_and_tunnel_carry_each_byte_both_ways() {
     for name in ["14_files", "15_tunnel"] {

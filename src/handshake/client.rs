@@ -166,11 +166,13 @@ pub fn is_interim(status: u16) -> bool {
 #[derive(Clone, Debug)]
 pub struct HandshakeError {
     /// The HTTP status of the server's or the proxy's response, or `None` if the response wasn't
-    /// valid HTTP or its head was too large.
+    /// valid HTTP or its head was too large. A 408, 429 or 5xx may have come without TLS although
+    /// the URL is `wss://`: [`Error::Rejected`](crate::Error::Rejected) says why.
     pub status: Option<u16>,
     /// The head of the server's response. `None` if the head was too large, if the response wasn't
-    /// valid HTTP, or if it came from a proxy that opened no tunnel. The application may need the
-    /// head's `Retry-After`, `Location` or `WWW-Authenticate`.
+    /// valid HTTP, if it came from a proxy that opened no tunnel, or if it came without TLS although
+    /// the URL is `wss://`. The application may need the head's `Retry-After`, `Location` or
+    /// `WWW-Authenticate`.
     pub head: Option<Box<Head>>,
     /// The response's body as text: at most 4 KiB, and only what arrives within a second. It's
     /// empty if the response has no body.
@@ -258,7 +260,7 @@ fn not_switching(status: u16, head: &Head) -> HandshakeError {
         401 | 407 => "an answer that asks who you are",
         403 => "an answer that forbids",
         426 => "an answer that asks for an upgrade",
-        429 | 503 => "an answer that asks to wait",
+        408 | 429 | 503 => "an answer that asks to wait",
         _ => "another answer",
     };
     let mut seen = quote(head.first_line());

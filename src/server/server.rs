@@ -188,7 +188,8 @@ impl Server {
     /// host must then be loaded over https (see [`origins`](Server::origins)). Two kinds of
     /// response are still plain HTTP: the 400 for a client that doesn't use TLS, and the 503 that
     /// the server sends before the TLS handshake if it's stopping or has no thread or descriptor
-    /// left.
+    /// left. After such a 503, a client of this crate fails with [`Error::Rejected`], so it may try
+    /// again later.
     pub fn tls(mut self, tls: Tls) -> Server {
         self.options.rules.origins = take(&mut self.options.rules.origins).over_tls();
         self.options.tls = Some(tls);

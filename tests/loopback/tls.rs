@@ -27,7 +27,9 @@ use ws101::{
 };
 
 use self::certificate::{SelfSigned, VALID, self_signed};
-use crate::support::{PATIENCE, Running, echo, echo_handler, masked, request, run, serve};
+use crate::support::{
+    PATIENCE, Running, echo, echo_handler, in_memory, masked, request, run, serve,
+};
 
 const EXPIRED: [&str; 2] = ["200101000000Z", "200131235959Z"];
 
@@ -378,6 +380,70 @@ fn plain_http_to_a_tls_port_and_tls_to_a_plain_port_are_both_answered() {
     let plain = echo();
     let seen = seen_by(Client::new(format!("wss://{}", plain.address)));
     assert!(seen.contains("Use ws://") && seen.contains("HTTP/1.1 400"), "{seen}");
+}
+
+#[test]
+fn a_plain_503_before_tls_may_be_tried_again() {
+    // No machine has an address space for such a stack: each thread is one too many.
+    let limits = Limits { stack: usize::MAX / 4, ..Limits::default() };
+    let server = secure(|server| server.limits(limits), echo_handler);
+    let start = Instant::now();
+    let rejection = loop {
+        match server.client().connect() {
+            Err(Error::Rejected(rejection)) => break rejection,
+            // The refusing thread doesn't wait for the hello of a client on a busy machine.
+            Err(Error::ConnectionLost(_)) => assert!(start.elapsed() < PATIENCE),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(rejection.status, Some(503));
+    let text = rejection.to_string();
+    assert!(text.contains("without TLS") && text.contains("Try again"), "{text}");
+}
+
+#[test]
+fn client_takes_from_a_plain_answer_before_tls_only_that_it_may_try_again() {
+    for (line, status) in [
+        ("HTTP/1.1 408 Request Timeout", Some(408)),
+        ("HTTP/1.1 429 Too Many Requests", Some(429)),
+        ("HTTP/1.1 500 ", Some(500)),
+        ("HTTP/1.0 502", Some(502)),
+        ("HTTP/1.1 503 Service Unavailable", Some(503)),
+        ("HTTP/1.1 599 \u{1b}[2J", Some(599)),
+        ("HTTP/1.1 101 Switching Protocols", None),
+        ("HTTP/1.1 200 OK", None),
+        ("HTTP/1.1 301 Moved Permanently", None),
+        ("HTTP/1.1 400 Bad Request", None),
+        ("HTTP/1.1 401 Unauthorized", None),
+        ("HTTP/1.1 403 Forbidden", None),
+        ("HTTP/1.1 600 ", None),
+        ("HTTP/1.1 5030", None),
+        ("HTTP/2 503", None),
+        ("503 Service Unavailable", None),
+        ("SSH-2.0-x", None),
+    ] {
+        let headers = "Retry-After: 9\r\nLocation: wss://evil.example/\r\nContent-Length: 4";
+        let answer = format!("{line}\r\n{headers}\r\n\r\nevil");
+        let root = for_loopback();
+        let (stream, written) = in_memory(move |_| answer.clone().into_bytes());
+        let client = Client::new("wss://127.0.0.1/").root_certificates(&root.file);
+        let error = client.connect_over(stream).expect_err(line);
+        let text = error.to_string();
+        match (status, error) {
+            (Some(_), Error::Rejected(rejection)) => {
+                assert_eq!(rejection.status, status, "{line}");
+                assert!(rejection.head.is_none() && rejection.body.is_empty(), "{line}");
+                assert!(text.contains("without TLS") && !text.contains("evil"), "{text}");
+            }
+            (None, Error::Tls(_)) => assert!(text.contains("Use ws://"), "{text}"),
+            (_, error) => panic!("{line}: {error}"),
+        }
+        assert!(!text.contains('\u{1b}'), "{text:?}");
+        // The client sent its hello, in one handshake record, and nothing more.
+        let written = written.lock().unwrap();
+        let length = usize::from(u16::from_be_bytes([written[3], written[4]]));
+        assert_eq!((written[0], written.len()), (0x16, 5 + length), "{line}");
+    }
 }
 
 #[test]

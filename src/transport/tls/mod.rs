@@ -42,6 +42,7 @@ use crate::diagnostic::misuse::Misuse;
 use crate::diagnostic::{Diagnostic, quote};
 use crate::error::{Error, InHandshake, Result};
 use crate::frames::header::Role;
+use crate::handshake::client::{HandshakeError, status_of};
 use crate::http::refusal::Refusal;
 
 /// A server's certificate and its private key, for [`Server::tls`](crate::Server::tls).
@@ -133,8 +134,8 @@ impl Tls {
             .map_err(|error| disagreed(error, Role::Server))?;
         match handshake(Connection::Server(tls), stream, deadline) {
             Ok(stream) => Ok(Arc::new(stream)),
-            Err(HandshakeFailure::NotTls(seen)) => {
-                Err(Refusal::new(400, "plain to a TLS port", seen).into())
+            Err(HandshakeFailure::NotTls(bytes)) => {
+                Err(Refusal::new(400, "plain to a TLS port", quote(bytes)).into())
             }
             Err(failure) => Err(failed(failure, Role::Server)),
         }
@@ -270,13 +271,29 @@ fn failed(failure: HandshakeFailure, role: Role) -> Error {
             Role::Client => InHandshake::mark(error),
             Role::Server => Error::ConnectionLost(error),
         },
-        HandshakeFailure::NotTls(seen) => {
-            tls_error(Diagnostic::about("an answer that is not TLS", seen))
-        }
+        HandshakeFailure::NotTls(bytes) => not_tls(&bytes),
         HandshakeFailure::Refused(error) => disagreed(error, role),
         HandshakeFailure::OtherProtocol(seen) => {
             tls_error(Diagnostic::about("a protocol other than HTTP/1.1", seen))
         }
+    }
+}
+
+/// Returns a client's error for a server whose first bytes aren't TLS. They may be a plain 503 from
+/// a server that is stopping or has no thread left. But anyone on the way can send such bytes, so
+/// the client takes nothing from them except advice to try again later, which harms no one: the
+/// error holds only the status and the quoted status line, but no headers and no body.
+fn not_tls(bytes: &[u8]) -> Error {
+    let text = String::from_utf8_lossy(bytes);
+    let line = text.lines().next().unwrap_or_default();
+    match status_of(line) {
+        Some(status @ (408 | 429 | 500..=599)) => Error::Rejected(HandshakeError {
+            status: Some(status),
+            head: None,
+            body: String::new(),
+            diagnostic: Box::new(Diagnostic::about("a plain answer before TLS", quote(line))),
+        }),
+        _ => tls_error(Diagnostic::about("an answer that is not TLS", quote(bytes))),
     }
 }
 

@@ -70,8 +70,9 @@ pub(crate) enum HandshakeFailure {
     Broken(io::Error),
     /// rustls rejected the peer's bytes, or the peer rejected ours.
     Refused(rustls::Error),
-    /// The peer's first bytes aren't TLS. The string quotes these bytes.
-    NotTls(String),
+    /// The peer's first bytes, given here, aren't TLS. If they begin an HTTP response, they include
+    /// its status.
+    NotTls(Vec<u8>),
     /// ALPN chose this protocol instead of HTTP/1.1.
     OtherProtocol(String),
 }
@@ -107,7 +108,8 @@ pub(crate) fn handshake(
             }
         }
         if std::mem::take(&mut first) && !matches!(arrived.unread()[0], 0x15 | 0x16) {
-            return Err(HandshakeFailure::NotTls(quote(arrived.unread())));
+            read_on_to_status(&mut arrived, &*stream, deadline)?;
+            return Err(HandshakeFailure::NotTls(arrived.unread().to_vec()));
         }
         // 3. Let rustls validate these bytes. If it rejects them, send its alert to the peer.
         match feed_rustls(&mut tls, &mut arrived) {
@@ -134,6 +136,26 @@ pub(crate) fn handshake(
     }
     let (tls, arrived, sealed) = (Mutex::new(tls), Mutex::new(arrived), Mutex::default());
     Ok(TlsStream { stream, tls, arrived, sealed })
+}
+
+/// If `arrived` begins like an HTTP response, reads on until the status is complete or the stream
+/// ends.
+fn read_on_to_status(
+    arrived: &mut Buffer,
+    stream: &dyn Stream,
+    deadline: Deadline,
+) -> io::Result<()> {
+    const START: &[u8] = b"HTTP/1.";
+    const LENGTH: usize = b"HTTP/1.1 503 ".len();
+    let begins_like_http =
+        |bytes: &[u8]| bytes.iter().zip(START).all(|(byte, of_http)| byte == of_http);
+    while arrived.unread().len() < LENGTH && begins_like_http(arrived.unread()) {
+        match read_before(deadline, stream, arrived.space())? {
+            0 => break,
+            count => arrived.filled(count),
+        }
+    }
+    Ok(())
 }
 
 /// Moves bytes from `arrived` to rustls, as many as it takes in one call. rustls then validates and
@@ -655,6 +677,26 @@ mod tests {
         let server = thread::spawn(|| handshake(server(), b, soon()));
         assert!(handshake(tls, a, soon()).is_ok());
         assert!(server.join().unwrap().is_ok());
+    }
+
+    #[test]
+    fn what_if_a_plain_answer_comes_in_pieces_or_ends_before_its_status() {
+        let first_bytes = |answer: &[u8], piece| {
+            let (tls, _) = hello();
+            let [a, b] = pipe(piece, 1 << 16);
+            write_before(soon(), &*b, answer).unwrap();
+            b.shutdown(Shutdown::Write).unwrap();
+            match handshake(tls, a, soon()) {
+                Err(HandshakeFailure::NotTls(bytes)) => bytes,
+                other => panic!("{:?}", other.err()),
+            }
+        };
+        for piece in [1, 2, 7, 12, 1 << 16] {
+            let answer = b"HTTP/1.1 503 Service Unavailable\r\n\r\n";
+            assert!(first_bytes(answer, piece).starts_with(b"HTTP/1.1 503 "), "{piece}");
+            assert_eq!(first_bytes(b"HTTP/1.1 50", piece), b"HTTP/1.1 50", "{piece}");
+        }
+        assert_eq!(first_bytes(b"SSH-2.0-x", 1), b"S");
     }
 
     #[test]
