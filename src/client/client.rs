@@ -282,7 +282,9 @@ impl Client {
             Encoder::new(Some(Box::new(move || random.next_masking_key()))).deflating(deflater);
         let id = NEXT_ID.fetch_add(1, Relaxed);
         stream.set_write_timeout(per_call_timeout(limits.write)).map_err(error_in_handshake)?;
-        let write_half = WriteHalf::new(id, stream, encoder, limits, ConnectionCounts::default());
+        let traffic = ConnectionCounts::default();
+        traffic.count_received(0, buffer.unread().len());
+        let write_half = WriteHalf::new(id, stream, encoder, limits, traffic);
         log::info!("{id} connected to {}", quote(self.url_without_query()));
         let mut request = Box::new(Request::parse(&request)?);
         request.set_peer(write_half.stream.peer(), Vec::new());
