@@ -40,7 +40,7 @@ use crate::transport::stream::{PartOfRecord, Stream, is_timeout};
 
 /// The write timeout for the last TLS record that this end sends after the handshake (an alert or a
 /// close_notify). Also the maximum time to wait for the peer to close after our alert has ended the
-/// handshake.
+/// handshake, if the handshake's deadline leaves that much.
 const LAST_RECORD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A TLS stream: it encrypts and decrypts the bytes that pass through an underlying stream. Several
@@ -123,7 +123,8 @@ pub(crate) fn handshake(
             Err(error) => {
                 collect_records(&mut tls, &mut sealed)?;
                 if write_before(deadline, &*stream, &sealed).is_ok() {
-                    lingering_close(Deadline::after(LAST_RECORD_TIMEOUT), &*stream);
+                    let rest = deadline.remaining().unwrap_or_default();
+                    lingering_close(Deadline::after(rest.min(LAST_RECORD_TIMEOUT)), &*stream);
                 }
                 return Err(HandshakeFailure::Refused(error));
             }
@@ -681,6 +682,20 @@ mod tests {
             assert_eq!((0..100).take_while(send).count(), most, "{length}");
             (0..most).for_each(|_| assert!(read_exact(&a, length) == sent));
         }
+    }
+
+    #[test]
+    fn tls_alert_keeps_to_connect_limit() {
+        let limit = LAST_RECORD_TIMEOUT / 2;
+        let [a, b] = pipe(1 << 16, 1 << 16);
+        // A handshake record of an unknown type. rustls rejects it.
+        write_before(soon(), &*a, &[0x16, 3, 3, 0, 4, 0x7f, 0, 0, 0]).unwrap();
+        a.shutdown(Shutdown::Write).unwrap();
+        let failed = handshake(server(), b.clone(), Deadline::after(limit)).err().unwrap();
+        assert!(matches!(failed, HandshakeFailure::Refused(_)), "{failed:?}");
+        // The timeout of the lingering close, which is the last to read.
+        let waits = *lock(&b.read_timeout);
+        assert!(waits <= limit, "{waits:?}");
     }
 
     #[test]
