@@ -200,6 +200,41 @@ fn server_logs_one_line_for_a_connection_with_peer_path_code_seconds_and_traffic
     assert!(!line.contains("hidden"), "{line}");
 }
 
+#[test]
+fn client_counts_the_bytes_that_come_with_the_101() {
+    listen();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/comes-with-the-101", listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8(head).unwrap();
+        let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+        let accept = ws101::handshake::accept_key::accept(key);
+        let answer = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {accept}\r\n\r\n"
+        );
+        let frames = b"\x81\x05Hello\x88\x02\x03\xe8";
+        stream.write_all(&[answer.as_bytes(), frames].concat()).unwrap();
+        stream.read_exact(&mut [0; 8]).unwrap(); // the client's Close
+    });
+    let mut ws = Client::new(url).connect().unwrap();
+    while ws.recv().unwrap().is_some() {}
+    drop(ws);
+    server.join().unwrap();
+    let lines = LINES.lock().unwrap();
+    let is_last =
+        |line: &&String| line.contains(" closed: ") && line.contains("/comes-with-the-101");
+    let line = lines.iter().find(is_last).expect("it's logged");
+    assert!(line.contains("1 messages and 11 bytes in"), "{line}");
+}
+
 /// A stream whose peer has sent its request, and takes nothing from then on.
 struct Stuck(Mutex<Vec<u8>>);
 

@@ -367,6 +367,57 @@ fn an_explainer_says_how_much_it_has_omitted_and_waits_for_its_last_lines() {
     assert!(omitted > 0 && shown + omitted == 1000, "{shown} shown, {omitted} omitted");
 }
 
+#[test]
+fn the_notice_of_omitted_stands_where_they_are_missing() {
+    /// Tells that a write has begun, and finishes it once it's allowed to go on.
+    struct Gate(std::sync::mpsc::Sender<()>, Receiver<()>, Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Gate {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let _ = self.0.send(());
+            let _ = self.1.recv();
+            self.2.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let (began, has_begun) = channel();
+    let (go_on, may_go_on) = channel();
+    let printed = Arc::new(Mutex::new(Vec::new()));
+    let gate = Gate(began, may_go_on, printed.clone());
+    let explainer = Explainer::new(gate, Style::default()).unwrap();
+    let settings = ws101::explain::heads::Settings::default();
+    let frames = ws101::explain::conversation::explain_frames(&[0x8a, 0], Role::Server, &settings);
+    let explain = |name: String| explainer.sink(name)(frames[0].clone());
+    // 1. The first annotation holds up the printing thread, and the others fill the queue.
+    explain("#0.".into());
+    has_begun.recv().unwrap();
+    (1..2000).for_each(|i| explain(format!("#{i}.")));
+    // 2. The printing thread goes on, and there's room again.
+    go_on.send(()).unwrap();
+    has_begun.recv().unwrap();
+    explain("#last.".into());
+    // 3. Two more are omitted, as there's no room for them.
+    (0..2).for_each(|_| explain("#omitted.".into()));
+    drop(go_on);
+    drop(explainer);
+    let printed = String::from_utf8(printed.lock().unwrap().clone()).unwrap();
+    let words: Vec<&str> = printed
+        .split_whitespace()
+        .filter_map(|word| word.strip_prefix(['#', '(']))
+        .map(|word| word.trim_end_matches('.'))
+        .filter(|word| *word == "last" || word.parse::<usize>().is_ok())
+        .collect();
+    let [before @ .., omitted, last, rest] = &words[..] else { panic!("{printed}") };
+    let expected: Vec<String> = (0..before.len()).map(|i| i.to_string()).collect();
+    assert!(before == expected, "{before:?}");
+    assert_eq!((*last, *rest), ("last", "2"));
+    assert_eq!(omitted.parse::<usize>().unwrap() + before.len(), 2000);
+}
+
 /// Accepts nothing, like a stopped terminal.
 struct Stuck(Receiver<()>);
 

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::proxy::{Proxy, ProxyChoice};
+use super::proxy::ProxyChoice;
 use super::random::Random;
 use crate::connection::close_guard::CloseGuard;
 use crate::connection::counters::ConnectionCounts;
@@ -71,11 +71,9 @@ pub struct Client {
     proxy: ProxyChoice,
 }
 
-/// The client's arguments after validation: all that is needed to dial the server and to perform
-/// the handshake.
+/// The client's arguments after validation: all that is needed to perform the handshake.
 struct PreparedHandshake {
     address: Address,
-    proxy: Option<Proxy>,
     /// For `wss`: the root certificates that the client trusts, and the host that the server's
     /// certificate must name. `None` for `ws`.
     trust: Option<TrustedRoots>,
@@ -200,8 +198,9 @@ impl Client {
     /// [`Error::PeerTimeout`] if the WebSocket isn't open within [`Limits::connect`].
     pub fn connect(self) -> Result<WebSocket> {
         let prepared = self.prepare_handshake()?;
+        let proxy = self.proxy.proxy_for(&prepared.address, |name| std::env::var(name).ok())?;
         let deadline = Deadline::after(self.limits.connect);
-        let stream = match &prepared.proxy {
+        let stream = match proxy {
             None => dial(&prepared.address.host_to_dial(), prepared.address.port, deadline)?,
             Some(proxy) => {
                 let stream = dial(proxy.host.trim_matches(['[', ']']), proxy.port, deadline)?;
@@ -219,8 +218,8 @@ impl Client {
     }
 
     /// Like [`connect`](Client::connect), but over a stream that you have connected yourself. The
-    /// client then uses no proxy. With `wss://`, the client first performs the TLS handshake over
-    /// this stream.
+    /// client then ignores its proxy settings. With `wss://`, the client first performs the TLS
+    /// handshake over this stream.
     pub fn connect_over(self, stream: impl Stream) -> Result<WebSocket> {
         let prepared = self.prepare_handshake()?;
         let deadline = Deadline::after(self.limits.connect);
@@ -235,7 +234,6 @@ impl Client {
         self.request.deflate.as_ref().map_or(Ok(()), deflate::validate)?;
         let key = accept_key::encode_key(Random::new().next_handshake_nonce());
         let request = self.request.request(&address, &key)?;
-        let proxy = self.proxy.proxy_for(&address, |name| std::env::var(name).ok())?;
         let roots = self.root_certificates.as_deref();
         let trust = address
             .secure
@@ -244,7 +242,7 @@ impl Client {
                 TrustedRoots::new(self.url_without_query(), &address.host, roots, config)
             })
             .transpose()?;
-        Ok(PreparedHandshake { address, proxy, trust, request, key })
+        Ok(PreparedHandshake { address, trust, request, key })
     }
 
     fn handshake(
@@ -284,7 +282,9 @@ impl Client {
             Encoder::new(Some(Box::new(move || random.next_masking_key()))).deflating(deflater);
         let id = NEXT_ID.fetch_add(1, Relaxed);
         stream.set_write_timeout(per_call_timeout(limits.write)).map_err(error_in_handshake)?;
-        let write_half = WriteHalf::new(id, stream, encoder, limits, ConnectionCounts::default());
+        let traffic = ConnectionCounts::default();
+        traffic.count_received(0, buffer.unread().len());
+        let write_half = WriteHalf::new(id, stream, encoder, limits, traffic);
         log::info!("{id} connected to {}", quote(self.url_without_query()));
         let mut request = Box::new(Request::parse(&request)?);
         request.set_peer(write_half.stream.peer(), Vec::new());

@@ -43,9 +43,9 @@ pub struct Counters {
     pub open: usize,
     /// The number of WebSockets that have been opened since the server started.
     pub accepted: u64,
-    /// The number of requests that the server has refused, by HTTP status. A status without
-    /// refusals has no entry. A client that closes without sending a byte, such as a load
-    /// balancer's TCP check, isn't counted.
+    /// The number of requests that the server has refused, by the HTTP status of the response. A
+    /// status without refusals has no entry. A client that closes without sending a byte, such as a
+    /// load balancer's TCP check, isn't counted.
     pub refused: BTreeMap<u16, u64>,
     /// The number of complete messages that the server has received. Messages that arrived together
     /// may be counted only when `recv` has returned the last of them.

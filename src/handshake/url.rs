@@ -33,8 +33,8 @@ pub struct Address {
 }
 
 impl Address {
-    /// Parses a WebSocket URL (§3). The error names the invalid part of the URL, and contains no
-    /// password.
+    /// Parses a WebSocket URL (§3). The error names the invalid part of the URL, and shows `***`
+    /// instead of a password.
     pub fn parse(url: &str) -> Result<Address, Misuse> {
         let misuse = |why| Misuse::Address(without_password(url), why);
         let (scheme, rest) = url.split_once("://").ok_or(misuse("no scheme"))?;
@@ -106,15 +106,18 @@ fn is_target_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte)
 }
 
-/// Replaces the password in a URL with `***`, so that an error message may contain the URL.
+/// Replaces the password in a URL with `***`, so that an error message may contain the URL. A
+/// password may contain a `/`, `?` or `#` that should have been escaped. Therefore, unless a valid
+/// host and port stand before the path, this hides everything from the first colon to the last `@`.
 fn without_password(url: &str) -> String {
     let start = url.find("://").map_or(0, |at| at + 3);
     let rest = &url[start..];
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-    match authority.rfind('@').and_then(|at| Some((authority[..at].find(':')?, at))) {
-        Some((colon, at)) => {
-            format!("{}***{}", &url[..start + colon + 1], &url[start + at..])
-        }
+    if Authority::parse(authority).is_some() {
+        return url.into();
+    }
+    match rest.rfind('@').and_then(|at| Some((rest[..at].find(':')?, at))) {
+        Some((colon, at)) => format!("{}***{}", &url[..start + colon + 1], &rest[at..]),
         None => url.into(),
     }
 }
@@ -129,6 +132,9 @@ mod tests {
             ("ws://user:pass:word@host/a?b", "ws://user:***@host/a?b"),
             ("user:password@host", "user:***@host"),
             ("ws://u:p@q@h", "ws://u:***@h"),
+            ("ws://ada:se/cret@host/", "ws://ada:***@host/"),
+            ("ws://ada:se?cret@host/", "ws://ada:***@host/"),
+            ("ws://ada:se#cret@host/", "ws://ada:***@host/"),
         ] {
             let Err(Misuse::Address(told, _)) = Address::parse(url) else { panic!("{url}") };
             assert_eq!(told, shown);

@@ -321,8 +321,11 @@ impl Requester<'_> {
     fn refuse(&self, refusal: Refusal) -> Error {
         log::debug!("{} refused: {refusal}", self.id);
         self.pending.make_evictable_for_response();
-        self.registry.totals.count_refused(refusal.status());
-        self.respond_and_close(refusal.response());
+        let response = refusal.response();
+        // If this response can't be sent, `respond_and_close` sends a 500 instead.
+        let status = response.head(None).map_or(500, |_| refusal.status());
+        self.registry.totals.count_refused(status);
+        self.respond_and_close(response);
         refusal.into()
     }
 

@@ -1,8 +1,8 @@
 //! The explainer: taps put their annotations into its queue, and its thread prints them as lines.
 //!
 //! A terminal may be stopped (Ctrl-S), or a pipe may be full, but no connection waits for the
-//! output. While the queue is full, the explainer drops new annotations. Later, it prints how many
-//! it has dropped.
+//! output. While the queue is full, the explainer drops new annotations. It prints how many it has
+//! dropped where they would have stood: the number travels with the next item in the queue.
 
 use std::env;
 use std::ffi::OsString;
@@ -26,11 +26,25 @@ const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(2);
 /// Prints the annotations of one or more connections' taps, in a thread of its own. Dropping the
 /// explainer waits up to two seconds for the last annotations to be printed.
 pub struct Explainer {
-    queue: SyncSender<QueueItem>,
+    queue: Queue,
+}
+
+/// The sending side of the queue.
+#[derive(Clone)]
+struct Queue {
+    sender: SyncSender<QueueItem>,
+    /// The number of annotations that were dropped after the last item in the queue.
     omitted: Arc<AtomicU64>,
 }
 
-enum QueueItem {
+/// An item of the queue.
+struct QueueItem {
+    /// The number of annotations that were dropped just before this item.
+    omitted: u64,
+    content: Content,
+}
+
+enum Content {
     /// An annotation to print, preceded by the name of its connection. The name may be empty.
     Annotation(String, Box<Annotation>),
     /// A marker in the queue. The printing thread drops it once all annotations before it are
@@ -57,12 +71,10 @@ impl Explainer {
     /// Creates an explainer that prints to `out`, such as a file, in the given style. Fails if the
     /// printing thread can't be started.
     pub fn new(out: impl Write + Send + 'static, style: Style) -> io::Result<Explainer> {
-        let (queue, lines) = sync_channel(MAX_QUEUED);
-        let omitted = Arc::new(AtomicU64::new(0));
-        let for_thread = omitted.clone();
+        let (sender, items) = sync_channel(MAX_QUEUED);
         let thread = thread::Builder::new().name("explainer".into());
-        thread.spawn(move || print_all(out, style, &lines, &for_thread))?;
-        Ok(Explainer { queue, omitted })
+        thread.spawn(move || print_all(out, style, &items))?;
+        Ok(Explainer { queue: Queue { sender, omitted: Arc::default() } })
     }
 
     /// Returns a function that queues annotations for printing. Pass it to a connection's
@@ -73,23 +85,37 @@ impl Explainer {
         &self,
         name: impl Into<String>,
     ) -> impl Fn(Annotation) + Clone + Send + Sync + 'static {
-        let (queue, omitted, name) = (self.queue.clone(), self.omitted.clone(), name.into());
+        let (queue, name) = (self.queue.clone(), name.into());
         move |annotation| {
-            if queue.try_send(QueueItem::Annotation(name.clone(), Box::new(annotation))).is_err() {
-                omitted.fetch_add(1, SeqCst);
+            let annotation = Content::Annotation(name.clone(), Box::new(annotation));
+            if queue.try_send(annotation).is_err() {
+                queue.omitted.fetch_add(1, SeqCst);
             }
         }
+    }
+}
+
+impl Queue {
+    /// Puts an item into the queue, and with it the number of annotations that were dropped before
+    /// it. Fails if the queue is full.
+    fn try_send(&self, content: Content) -> Result<(), TrySendError<QueueItem>> {
+        let omitted = self.omitted.swap(0, SeqCst);
+        let sent = self.sender.try_send(QueueItem { omitted, content });
+        if sent.is_err() {
+            self.omitted.fetch_add(omitted, SeqCst);
+        }
+        sent
     }
 }
 
 impl Drop for Explainer {
     fn drop(&mut self) {
         let (mark, printed) = sync_channel(0);
-        let (deadline, mut mark) = (Deadline::after(LAST_LINES_TIMEOUT), QueueItem::Mark(mark));
+        let (deadline, mut mark) = (Deadline::after(LAST_LINES_TIMEOUT), Content::Mark(mark));
         while let (Err(TrySendError::Full(back)), Ok(_)) =
             (self.queue.try_send(mark), deadline.remaining())
         {
-            mark = back;
+            mark = back.content;
             thread::sleep(Duration::from_millis(1));
         }
         let _ = printed.recv_timeout(deadline.remaining().unwrap_or_default());
@@ -102,15 +128,15 @@ fn wants_colour(is_terminal: bool, no_color: Option<OsString>) -> bool {
     is_terminal && no_color.is_none_or(|value| value.is_empty())
 }
 
-fn print_all(mut out: impl Write, style: Style, queue: &Receiver<QueueItem>, omitted: &AtomicU64) {
-    for line in queue {
-        let mut text = match omitted.swap(0, SeqCst) {
+fn print_all(mut out: impl Write, style: Style, queue: &Receiver<QueueItem>) {
+    for QueueItem { omitted, content } in queue {
+        let mut text = match omitted {
             0 => String::new(),
             count => {
                 format!("({count} omitted here: they came faster than they could be printed)\n\n")
             }
         };
-        if let QueueItem::Annotation(name, annotation) = &line {
+        if let Content::Annotation(name, annotation) = &content {
             text += &(lines(annotation, name, style) + "\n");
         }
         if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {

@@ -1183,6 +1183,23 @@ fn a_client_whose_stream_cannot_be_wrapped_gets_500() {
     server.wait_until(|counters| counters.refused.get(&500) == Some(&1));
 }
 
+#[test]
+fn refused_counts_the_status_that_was_sent() {
+    let authorize = |request: &ws101::Request| match request.path() {
+        "/status" => Err(Refusal::because(700, "no response has this status")),
+        "/header" => Err(Refusal::because(401, "no").header("A", "b\r\nc")),
+        _ => Err(Refusal::because(403, "no")),
+    };
+    let server = serve(|server| server.authorize(authorize), echo_handler);
+    for (path, status) in [("/status", 500), ("/header", 500), ("/", 403)] {
+        let mut peer = server.dial();
+        peer.write(request(&[]).replace("GET / ", &format!("GET {path} ")));
+        assert_eq!(peer.read_response().status, status, "{path}");
+        peer.read_end();
+    }
+    assert_eq!(server.handle.counters().refused, [(500, 2), (403, 1)].into());
+}
+
 // Any byte anywhere.
 
 #[test]

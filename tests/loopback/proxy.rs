@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use ws101::{Client, Error, Limits};
+use ws101::{Client, Error, Limits, Message};
 
 use crate::support::*;
 
@@ -105,6 +105,16 @@ fn client_waits_no_longer_for_a_proxy_than_for_a_server() {
     assert!(matches!(lost, Error::ConnectionLost(_)));
     assert!(lost.to_string().contains("during the handshake"), "{lost}");
     asked.join().unwrap();
+}
+
+/// A client that connects over a stream of its own ignores its proxy's address.
+#[test]
+fn connect_over_needs_no_proxy() {
+    let server = echo();
+    let stream = TcpStream::connect(server.address).unwrap();
+    let mut ws = Client::new("ws://a/").proxy("socks5://127.0.0.1:1").connect_over(stream).unwrap();
+    ws.send("Hello").unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Message::Text("Hello".into())));
 }
 
 fn proxy_that_leaves() -> (String, thread::JoinHandle<String>) {

@@ -35,6 +35,8 @@ use rustls::{
     ServerConnection,
 };
 
+use rustls_native_certs::{CertificateResult, ErrorKind};
+
 use self::tls_stream::{HandshakeFailure, handshake};
 use super::deadline::Deadline;
 use super::stream::{Stream, is_timeout};
@@ -203,13 +205,7 @@ fn trusting(roots: Option<&Path>) -> Result<ClientConfig> {
                 return Err(no_root(&"no certificate stands in it"));
             }
         }
-        // Some of the system's roots may be malformed. The client uses the remaining ones.
-        None => {
-            let found = rustls_native_certs::load_native_certs();
-            if store.add_parsable_certificates(found.certs).0 == 0 {
-                return Err(no_certificate("the system's roots", "none is found"));
-            }
-        }
+        None => add_system_roots(&mut store, rustls_native_certs::load_native_certs())?,
     }
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -219,6 +215,25 @@ fn trusting(roots: Option<&Path>) -> Result<ClientConfig> {
     // A `Client` opens only one connection, so it has no earlier TLS session to resume.
     config.resumption = Resumption::disabled();
     Ok(config)
+}
+
+/// Adds the system's root certificates to `store`. Some of them may be malformed or unreadable; the
+/// client uses the remaining ones. If none remains, the error says why: the system's roots may be
+/// in good order, but the process may have no free file descriptor to read them.
+fn add_system_roots(store: &mut RootCertStore, found: CertificateResult) -> Result<()> {
+    if store.add_parsable_certificates(found.certs).0 > 0 {
+        return Ok(());
+    }
+    for error in &found.errors {
+        if let ErrorKind::Io { inner, path } = &error.kind {
+            let why = format!("the system's roots in {}: {inner}", path.display());
+            return Err(io::Error::new(inner.kind(), why).into());
+        }
+    }
+    Err(match found.errors.first() {
+        Some(error) => no_certificate("the system's roots", error),
+        None => no_certificate("the system's roots", "none is found"),
+    })
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
@@ -396,6 +411,27 @@ mod tests {
         let other = CertificateError::Other(rustls::OtherError(Arc::new(fmt::Error)));
         let said = disagreed(rustls::Error::InvalidCertificate(other), Role::Client).to_string();
         assert!(!said.contains("CA:TRUE"), "{said}");
+    }
+
+    #[test]
+    fn roots_without_a_descriptor_say_why() {
+        let none_but = |kind| {
+            let mut found = CertificateResult::default();
+            found.errors.push(rustls_native_certs::Error { context: "failed to open file", kind });
+            add_system_roots(&mut RootCertStore::empty(), found)
+        };
+        let inner = io::Error::other("Too many open files");
+        let failed = none_but(ErrorKind::Io { inner, path: "/etc/ssl/roots.pem".into() });
+        assert!(matches!(&failed, Err(Error::Io(_))), "{failed:?}");
+        let said = failed.unwrap_err().to_string();
+        assert!(said.contains("/etc/ssl/roots.pem: Too many open files"), "{said}");
+        // A failure that isn't about reading names its reason within the diagnostic.
+        let failed = none_but(ErrorKind::Os("the keychain is locked".into()));
+        assert!(matches!(&failed, Err(Error::Tls(_))), "{failed:?}");
+        assert!(failed.unwrap_err().to_string().contains("the keychain is locked"));
+        let found = CertificateResult::default();
+        let failed = add_system_roots(&mut RootCertStore::empty(), found).unwrap_err();
+        assert!(failed.to_string().contains("none is found"), "{failed}");
     }
 
     #[test]

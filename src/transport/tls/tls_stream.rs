@@ -19,6 +19,8 @@
 //! - If a read's bytes don't complete a record, the read fails with `Interrupted` and a
 //!   [`PartOfRecord`] inside. The caller then knows that the peer is alive, and reads again with
 //!   its remaining time. That way, a record that arrives byte by byte can't extend a deadline.
+//! - A write fails once the keys of TLS 1.2 are used up. With AES-GCM, they last for 2^24 records in
+//!   each direction. (TLS 1.3 renews its keys.)
 //! - A stream that ends without a close_notify is an error: anyone on the network path can cut a
 //!   stream, but only the peer can authenticate its end (RFC 8446 §6.1).
 
@@ -38,7 +40,7 @@ use crate::transport::stream::{PartOfRecord, Stream, is_timeout};
 
 /// The write timeout for the last TLS record that this end sends after the handshake (an alert or a
 /// close_notify). Also the maximum time to wait for the peer to close after our alert has ended the
-/// handshake.
+/// handshake, if the handshake's deadline leaves that much.
 const LAST_RECORD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A TLS stream: it encrypts and decrypts the bytes that pass through an underlying stream. Several
@@ -123,7 +125,8 @@ pub(crate) fn handshake(
             Err(error) => {
                 collect_records(&mut tls, &mut sealed)?;
                 if write_before(deadline, &*stream, &sealed).is_ok() {
-                    lingering_close(Deadline::after(LAST_RECORD_TIMEOUT), &*stream);
+                    let rest = deadline.remaining().unwrap_or_default();
+                    lingering_close(Deadline::after(rest.min(LAST_RECORD_TIMEOUT)), &*stream);
                 }
                 return Err(HandshakeFailure::Refused(error));
             }
@@ -175,6 +178,18 @@ fn collect_records(tls: &mut Connection, records: &mut Vec<u8>) -> io::Result<()
         tls.write_tls(records)?;
     }
     Ok(())
+}
+
+/// Returns whether `records` holds at least one record, and each record's type is application data.
+/// With TLS 1.3, this is the type of every encrypted record (RFC 8446 §5.2).
+fn are_application_data(mut records: &[u8]) -> bool {
+    const APPLICATION_DATA: u8 = 0x17;
+    let is_empty = records.is_empty();
+    while let [APPLICATION_DATA, _, _, high, low, rest @ ..] = records {
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        records = rest.get(length..).unwrap_or_default();
+    }
+    !is_empty && records.is_empty()
 }
 
 impl TlsStream {
@@ -281,8 +296,16 @@ impl Stream for TlsStream {
         // 1. Seal (encrypt) the bytes. rustls takes at most 64 KiB at a time.
         if sealed.owed == 0 {
             let mut tls = lock(&self.tls);
-            sealed.owed = tls.writer().write_vectored(slices)?;
             collect_records(&mut tls, &mut sealed.records)?;
+            let before = sealed.records.len();
+            let taken = tls.writer().write_vectored(slices)?;
+            collect_records(&mut tls, &mut sealed.records)?;
+            // Once the keys of TLS 1.2 are used up, rustls seals a close_notify instead of bytes,
+            // and drops these bytes, but counts them as taken.
+            if taken > 0 && !are_application_data(&sealed.records[before..]) {
+                return Err(io::Error::other("the keys of TLS 1.2 are used up: connect again"));
+            }
+            sealed.owed = taken;
         }
         // 2. Write the records. A call that wrote only part of the records has used up its timeout.
         //    This function then returns, because the caller has a deadline and needs to see the
@@ -347,9 +370,13 @@ mod tests {
     use std::sync::{Condvar, LazyLock, mpsc};
     use std::thread;
 
+    use rustls::crypto::{CipherSuiteCommon, CryptoProvider, ring};
     use rustls::pki_types::pem::PemObject;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+    use rustls::{
+        ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection,
+        SupportedCipherSuite, Tls12CipherSuite,
+    };
 
     /// The maximum time that a test waits before it fails. No step takes that long.
     const PATIENCE: Duration = Duration::from_secs(20);
@@ -454,11 +481,27 @@ mod tests {
     static CERTIFICATE: LazyLock<SelfSigned> = LazyLock::new(|| self_signed(&["localhost"], VALID));
 
     fn server() -> Connection {
+        server_with(ring::default_provider())
+    }
+
+    fn server_with(provider: CryptoProvider) -> Connection {
         let chain = CertificateDer::from_pem_slice(CERTIFICATE.certificate.as_bytes()).unwrap();
         let key = PrivateKeyDer::from_pem_slice(CERTIFICATE.key.as_bytes()).unwrap();
-        let config =
-            ServerConfig::builder().with_no_client_auth().with_single_cert(vec![chain], key);
+        let config = ServerConfig::builder_with_provider(Arc::new(provider))
+            .with_safe_default_protocol_versions()
+            .and_then(|config| config.with_no_client_auth().with_single_cert(vec![chain], key));
         Connection::Server(ServerConnection::new(Arc::new(config.unwrap())).unwrap())
+    }
+
+    /// Returns a provider that speaks only TLS 1.2, and whose keys are used up after this number of
+    /// records instead of 2^24.
+    fn tls_1_2_with_keys_for(records: u64) -> CryptoProvider {
+        let suite = ring::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
+        let SupportedCipherSuite::Tls12(suite) = suite else { panic!("not a suite of TLS 1.2") };
+        let common = CipherSuiteCommon { confidentiality_limit: records, ..suite.common };
+        let suite = Tls12CipherSuite { common, ..*suite };
+        let cipher_suites = vec![SupportedCipherSuite::Tls12(Box::leak(Box::new(suite)))];
+        CryptoProvider { cipher_suites, ..ring::default_provider() }
     }
 
     fn client() -> Connection {
@@ -643,6 +686,38 @@ mod tests {
         assert!(end_of(&a).is_err());
         // The peer has received an alert that names the reason.
         assert!(end_of(&b).unwrap_err().to_string().contains("BadRecordMac"));
+    }
+
+    #[test]
+    fn a_message_that_tls_1_2_can_no_longer_encrypt_is_not_reported_as_sent() {
+        // The keys last for 39 records of data, because the handshake's last record counts, too.
+        // The message that they don't last for takes 1, 4 or 7 records, and lacks its first record,
+        // its last one, or one in between.
+        for (length, most) in [(10, 39), (50_000, 9), (100_000, 5)] {
+            let [x, y] = pipe(1 << 20, 1 << 20);
+            let tls = server_with(tls_1_2_with_keys_for(40));
+            let other = thread::spawn(|| handshake(tls, y, soon()).unwrap());
+            let a = handshake(client(), x, soon()).unwrap();
+            let b = other.join().unwrap();
+            let sent = sample(length);
+            let send = |_: &usize| write_before(soon(), &b, &sent).is_ok();
+            assert_eq!((0..100).take_while(send).count(), most, "{length}");
+            (0..most).for_each(|_| assert!(read_exact(&a, length) == sent));
+        }
+    }
+
+    #[test]
+    fn tls_alert_keeps_to_connect_limit() {
+        let limit = LAST_RECORD_TIMEOUT / 2;
+        let [a, b] = pipe(1 << 16, 1 << 16);
+        // A handshake record of an unknown type. rustls rejects it.
+        write_before(soon(), &*a, &[0x16, 3, 3, 0, 4, 0x7f, 0, 0, 0]).unwrap();
+        a.shutdown(Shutdown::Write).unwrap();
+        let failed = handshake(server(), b.clone(), Deadline::after(limit)).err().unwrap();
+        assert!(matches!(failed, HandshakeFailure::Refused(_)), "{failed:?}");
+        // The timeout of the lingering close, which is the last to read.
+        let waits = *lock(&b.read_timeout);
+        assert!(waits <= limit, "{waits:?}");
     }
 
     #[test]
