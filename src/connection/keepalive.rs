@@ -37,7 +37,7 @@ struct Ping {
     give_up_deadline: Option<Deadline>,
 }
 
-/// What the reading thread does next when a read has timed out.
+/// What the reading thread does next when a read has timed out or was interrupted.
 pub(crate) enum SilenceAction {
     /// The reading thread continues to wait for the peer's bytes.
     Wait,
@@ -71,8 +71,8 @@ impl Keepalive {
         }
     }
 
-    /// Decides what the reading thread does next after a read has timed out. `waited` is how long
-    /// that read waited.
+    /// Decides what the reading thread does next after a read has timed out or was interrupted.
+    /// `waited` is how long that read surely waited.
     pub(crate) fn check(&self, waited: Duration) -> SilenceAction {
         match (self.give_up_deadline(), self.limits.ping_every) {
             (Some(deadline), _) if deadline.has_passed() => SilenceAction::GiveUp,

@@ -292,7 +292,10 @@ impl ReadHalf {
                     return Ok(());
                 }
                 Err(error) if is_part_of_record(&error) => self.note_sign_of_life(),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // A signal has interrupted the read, which says nothing about how long it waited.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {
+                    self.keep_alive(Duration::ZERO)?;
+                }
                 Err(error) if is_timeout(&error) => self.keep_alive(timeout)?,
                 Err(error) => return Err(self.abort_lost_connection(error)),
             }
@@ -378,8 +381,9 @@ impl ReadHalf {
         }
     }
 
-    /// Does what the keepalive decides after a read has timed out: sends a ping, gives up on the
-    /// peer, or lets the reading thread continue to wait. `waited` is how long the read waited.
+    /// Does what the keepalive decides after a read has timed out or a signal has interrupted it:
+    /// sends a ping, gives up on the peer, or lets the reading thread continue to wait. `waited` is
+    /// how long the read surely waited, which is zero if it was interrupted.
     /// Before a ping, this also frees the memory that an idle connection doesn't need.
     fn keep_alive(&mut self, waited: Duration) -> Result<()> {
         // A peer that still has to answer our Close has its own deadline, so it needs no ping.

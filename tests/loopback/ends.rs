@@ -802,3 +802,54 @@ fn a_small_limit_for_closing_wakes_no_idle_connection() {
     let reads = faults.reads.load(SeqCst);
     assert!(reads <= 2, "{reads} reads");
 }
+
+/// A stream on which each call that would wait is interrupted by a signal: a read without bytes,
+/// and a write of a long message.
+struct Signalled(Mutex<io::Cursor<Vec<u8>>>);
+
+impl Stream for Signalled {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        match io::Read::read(&mut *self.0.lock().unwrap(), into)? {
+            0 => {
+                thread::sleep(SOON / 20);
+                Err(ErrorKind::Interrupted.into())
+            }
+            count => Ok(count),
+        }
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let length = slices.iter().map(|slice| slice.len()).sum();
+        if length >= HUGE {
+            thread::sleep(SOON / 20);
+            return Err(ErrorKind::Interrupted.into());
+        }
+        Ok(length)
+    }
+
+    fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn interruptions_extend_neither_the_write_rate_nor_the_keepalive() {
+    let accept = |limits| {
+        let stream = Signalled(Mutex::new(io::Cursor::new(request(&[]).into())));
+        Server::without_listener().limits(limits).accept(stream).unwrap()
+    };
+    let mut ws = accept(Limits { ping_every: Some(SOON), pong: SOON, ..unhurried() });
+    let received = run(move || ws.recv()).wait();
+    assert!(matches!(received, Err(Error::PeerTimeout)), "{received:?}");
+    let mut ws = accept(Limits { write: SOON, ..unhurried() });
+    let sent = run(move || ws.send(vec![0; HUGE])).wait();
+    assert!(matches!(sent, Err(Error::WriteTimeout)), "{sent:?}");
+}
