@@ -6,14 +6,14 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ws101::{Error, Limits, MessageKind, PreparedMessage, Server, Stream, connect};
 
 use crate::support::{
-    BOTH_SIDES, Frame, PATIENCE, Peer, echo_handler, masked, open, request, run, serve,
+    BOTH_SIDES, Frame, PATIENCE, Peer, Side, echo_handler, masked, open, request, run, serve,
 };
 
 /// More than all buffers between two ends take.
@@ -459,17 +459,7 @@ fn a_tcp_stream_tells_how_many_bytes_the_peers_system_has_not_taken() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let mut stream = listener.accept().unwrap().0;
-    // Another test may have looked just now: then the answer is none.
-    let unsent = |stream: &TcpStream| {
-        let start = Instant::now();
-        loop {
-            match stream.unacknowledged() {
-                Some(bytes) => break bytes,
-                None => assert!(start.elapsed() < PATIENCE, "it tells nothing"),
-            }
-            thread::sleep(SOON / 10);
-        }
-    };
+    let unsent = |stream: &TcpStream| stream.unacknowledged().expect("Linux knows");
     stream.set_nonblocking(true).unwrap();
     let mut written = 0;
     while let Ok(count) = Write::write(&mut stream, &[0; 65_536]) {
@@ -481,6 +471,65 @@ fn a_tcp_stream_tells_how_many_bytes_the_peers_system_has_not_taken() {
     let start = Instant::now();
     while unsent(&stream) > 0 {
         assert!(start.elapsed() < PATIENCE);
+    }
+}
+
+/// As many bytes as our system and the peer's keep together, for a peer that doesn't read.
+#[cfg(target_os = "linux")]
+const KEPT: usize = 2_500_000;
+
+#[test]
+#[cfg(target_os = "linux")]
+fn close_tells_the_lost_bytes_of_a_tcp_peer_that_stopped_after_64_kib() {
+    let limits = Limits { close: 3 * SOON, ..unhurried() };
+    let (mut wire, app) = open(Side::Server, limits, |mut ws| {
+        ws.send(vec![0; 100_000]).unwrap();
+        for _ in 0..KEPT / 1_000 {
+            ws.send([0; 1_000]).unwrap();
+        }
+        ws.close(1000, "")
+    });
+    assert_eq!(wire.read().payload.len(), 100_000);
+    let closed = app.wait();
+    assert!(matches!(closed, Err(Error::BytesLost(1..))), "{closed:?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn connections_that_close_at_once_each_get_their_time() {
+    const CONNECTIONS: usize = 10;
+    let together = Arc::new(Barrier::new(CONNECTIONS));
+    let peers: Vec<_> = (0..CONNECTIONS)
+        .map(|_| {
+            let together = together.clone();
+            let limits = Limits { close: 10 * SOON, ..unhurried() };
+            let (mut wire, app) = open(Side::Server, limits, move |mut ws| {
+                for _ in 0..KEPT / 1_000 {
+                    ws.send([0; 1_000]).unwrap();
+                }
+                together.wait();
+                drop(ws);
+            });
+            let reads = run(move || {
+                let mut left = KEPT / 1_000 * 1_004 + 4;
+                let mut piece = vec![0; 65_536];
+                while left > 0 {
+                    // It reads steadily, and takes longer than the deadline.
+                    thread::sleep(SOON / 2);
+                    match io::Read::read(&mut wire.peer.stream, &mut piece) {
+                        Ok(count @ 1..) => left -= count,
+                        end => return Err(format!("{end:?} with {left} bytes left")),
+                    }
+                }
+                wire.peer.write(masked(0x88, [3, 232]));
+                Ok(())
+            });
+            (reads, app)
+        })
+        .collect();
+    for (reads, app) in peers {
+        assert_eq!(reads.wait(), Ok(()));
+        app.wait();
     }
 }
 
