@@ -8,6 +8,10 @@
 //! The reading thread sends these pings from `recv`. While no thread is in `recv`, the keepalive
 //! sends none, and only a write that fails shows that the peer is dead. While another thread is
 //! writing, the reading thread sends no ping: that write shows whether the peer is alive.
+//!
+//! After our Close, the peer usually has a deadline, and the keepalive rests. But a draining or
+//! stopping server sets no deadline. There, the keepalive gives up on a peer that is silent for
+//! both times together, without a ping, because no frame may follow our Close.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -102,6 +106,12 @@ impl Keepalive {
             self.give_up_deadline()
         };
         self.ping = Some(Ping { payload, sent, give_up_deadline });
+    }
+
+    /// Records that our Close has been sent, so that no ping can follow. Like a ping, the Close
+    /// requires an answer, so the peer must send at least one byte within `Limits::pong`.
+    pub(crate) fn note_close_sent(&mut self) {
+        self.note_ping(self.next_payload(), Instant::now(), true);
     }
 
     /// Records a pong with this payload. If the pong answers our last ping, this sets the latency.

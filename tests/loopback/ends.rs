@@ -117,6 +117,41 @@ fn server_that_stops_gives_a_peer_the_whole_grace_for_its_close() {
 }
 
 #[test]
+fn a_silent_client_does_not_hold_a_drain_to_its_end() {
+    for calls_close in [false, true] {
+        let limits = match calls_close {
+            true => Limits { close: SOON, ..unhurried() },
+            false => Limits { ping_every: Some(15 * SOON), pong: 15 * SOON, ..unhurried() },
+        };
+        let (tell, told) = channel();
+        let server = serve(
+            |server| server.limits(limits),
+            move |mut ws| {
+                while calls_close && ws.sent_close().is_none() {
+                    let received = ws.recv_timeout(SOON);
+                    assert!(matches!(received, Err(Error::TimedOut)), "{received:?}");
+                }
+                let ended = match calls_close {
+                    true => ws.close(1000, ""),
+                    false => ws.recv().map(drop),
+                };
+                tell.send(ended).unwrap();
+                Ok(())
+            },
+        );
+        let mut peer = server.open();
+        server.wait_until(|counters| counters.open == 1);
+        server.handle.drain(5 * PATIENCE);
+        while let Frame { first: 0x89, payload } = peer.read_frame() {
+            peer.write(masked(0x8a, payload));
+        }
+        // That was the Close. From now on, the peer is silent.
+        let ended = told.recv_timeout(PATIENCE).expect("it ends before the drain");
+        assert!(matches!(ended, Err(Error::PeerTimeout)), "{calls_close}: {ended:?}");
+    }
+}
+
+#[test]
 fn server_that_stops_waits_for_no_peer_that_has_answered_its_close_and_keeps_its_stream() {
     let server = serve(|server| server.limits(unhurried()), echo_handler);
     let mut peer = server.open();
