@@ -134,7 +134,8 @@ impl WebSocket {
     }
 
     /// Writes the messages that [`feed`](WebSocket::feed) has left in the connection's batch. Does
-    /// nothing if the batch is empty.
+    /// nothing if the batch is empty. Fails with `Closed` if an earlier write has failed, for
+    /// example another thread's, because the messages in the batch were then lost.
     pub fn flush(&mut self) -> Result<()> {
         self.write_half.flush()
     }

@@ -185,12 +185,17 @@ impl WriteHalf {
     }
 
     /// Writes the frames that `feed` has left in the encoder's batch, then the pending pong and
-    /// Close, if any. Waits for the write lock.
+    /// Close, if any. Waits for the write lock. Fails with `Closed`, as `send` does, if an earlier
+    /// write has failed or the connection was aborted, because the batch is then lost.
     pub(crate) fn flush(&self) -> Result<()> {
         let mut encoder = self.lock();
         self.write(&mut encoder, &[])?;
         drop(encoder);
-        self.flush_pending()
+        self.flush_pending()?;
+        match self.ending.refuses_messages() {
+            true if matches!(self.ending.our_side(), OurSide::Broken(..)) => Err(Error::Closed),
+            _ => Ok(()),
+        }
     }
 
     // WALK: pong

@@ -445,6 +445,40 @@ fn server_gives_a_peer_that_still_reads_a_long_message_more_time_to_close() {
     }
 }
 
+#[test]
+fn flush_fails_once_another_threads_write_has_dropped_the_batch() {
+    for side in BOTH_SIDES {
+        let (wire, app) = open(side, Limits { write: SOON, ..unhurried() }, |mut ws| {
+            ws.feed("the first").unwrap();
+            let flushed = ws.flush();
+            ws.feed("the second").unwrap();
+            let sender = ws.sender();
+            let sent = run(move || sender.send(vec![0; HUGE])).wait();
+            (flushed, sent, ws.flush(), ws.send("the third"))
+        });
+        let (flushed, sent, flushed_again, sent_again) = app.wait();
+        assert!(flushed.is_ok(), "{side:?}: {flushed:?}");
+        assert!(matches!(sent, Err(Error::WriteTimeout)), "{side:?}: {sent:?}");
+        assert!(matches!(flushed_again, Err(Error::Closed)), "{side:?}: {flushed_again:?}");
+        assert!(matches!(sent_again, Err(Error::Closed)), "{side:?}: {sent_again:?}");
+        drop(wire);
+    }
+}
+
+#[test]
+fn flush_has_nothing_to_fail_for_after_a_clean_close() {
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open(side, unhurried(), |mut ws| {
+            let (ended, flushed) = (ws.recv(), ws.flush());
+            (ended, flushed, ws.close(1000, ""), ws.flush())
+        });
+        wire.send(0x88, [3, 232]);
+        assert_eq!(wire.read_close(), 1000);
+        let ended = app.wait();
+        assert!(matches!(ended, (Ok(None), Ok(()), Ok(()), Ok(()))), "{side:?}: {ended:?}");
+    }
+}
+
 /// A stream whose peer has sent its request, and takes nothing from then on.
 struct Stuck(Mutex<io::Cursor<Vec<u8>>>);
 
