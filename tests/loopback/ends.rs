@@ -10,10 +10,11 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ws101::{Error, Limits, MessageKind, PreparedMessage, Server, Stream, connect};
+use ws101::{Client, Error, Limits, MessageKind, PreparedMessage, Server, Stream, connect};
 
 use crate::support::{
     BOTH_SIDES, Frame, PATIENCE, Peer, Side, echo_handler, masked, open, request, run, serve,
+    switching_protocols, unmasked,
 };
 
 /// More than all buffers between two ends take.
@@ -176,6 +177,59 @@ fn client_ends_its_stream_when_recv_has_returned_none_and_keeps_no_handlers_thre
     assert!(matches!(ws.recv(), Ok(Some(_))) && matches!(ws.recv(), Ok(None)));
     server.wait_until(|counters| counters.open == 0);
     drop(ws);
+}
+
+/// A stream that counts the long waits for bytes which follow the end of our side.
+struct WaitsAfterOurEnd {
+    stream: Arc<dyn Stream>,
+    has_ended: AtomicBool,
+    waits: Arc<AtomicUsize>,
+}
+
+impl Stream for WaitsAfterOurEnd {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(into)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.stream.write(slices)
+    }
+
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        let is_long = self.has_ended.load(SeqCst) && timeout > SOON;
+        self.waits.fetch_add(is_long.into(), SeqCst);
+        self.stream.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.stream.set_write_timeout(timeout)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.has_ended.store(true, SeqCst);
+        self.stream.shutdown(how)
+    }
+}
+
+#[test]
+fn client_waits_only_once_for_a_server_that_has_closed_and_does_not_end_the_stream() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let waits = Arc::<AtomicUsize>::default();
+    let counted = waits.clone();
+    let client = Client::new(url).limits(unhurried()).wrap_stream(move |stream| {
+        let (has_ended, waits) = (AtomicBool::new(false), counted.clone());
+        Arc::new(WaitsAfterOurEnd { stream, has_ended, waits })
+    });
+    let app = run(move || client.connect().unwrap().close(1000, ""));
+    let mut peer = Peer::new(listener.accept().unwrap().0);
+    let answer = switching_protocols(&peer.read_head());
+    peer.write(answer);
+    assert_eq!(peer.read_masked_frame().1.first, 0x88);
+    peer.write(unmasked(0x88, [3, 232]));
+    assert!(app.wait().is_ok());
+    peer.read_end();
+    assert_eq!(waits.load(SeqCst), 0);
 }
 
 // 3: what goes out before our Close.
