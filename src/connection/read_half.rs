@@ -416,7 +416,14 @@ impl ReadHalf {
                 }
                 Ok(())
             }
-            SilenceAction::GiveUp => Err(self.abort_silent_peer()),
+            SilenceAction::GiveUp => {
+                let written = self.write_half.ending.written();
+                let unacknowledged = self.write_half.stream.unacknowledged();
+                match self.keepalive.renew_if_reading(written, unacknowledged) {
+                    true => Ok(()),
+                    false => Err(self.abort_silent_peer()),
+                }
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! How a connection ends: what is sent before our Close, which deadline applies when, and what must
 //! never be lost. (The table of all endings is in `src/connection/ending.rs`.)
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -574,6 +575,71 @@ fn close_tells_how_many_bytes_the_peers_system_has_not_taken() {
     let closed = ws.close(1000, "");
     assert!(matches!(closed, Err(Error::BytesLost(1_234))), "{closed:?}");
     assert!(closed.unwrap_err().to_string().contains("our last 1234 bytes"));
+}
+
+/// A stream whose peer has sent its request, and then only acknowledges: these bytes are left when
+/// the connection asks.
+struct Acknowledges {
+    request: Mutex<io::Cursor<Vec<u8>>>,
+    unacknowledged: Mutex<VecDeque<u64>>,
+}
+
+impl Stream for Acknowledges {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        match io::Read::read(&mut *self.request.lock().unwrap(), into)? {
+            0 => {
+                thread::sleep(SOON / 50);
+                Err(ErrorKind::WouldBlock.into())
+            }
+            count => Ok(count),
+        }
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(slices.iter().map(|slice| slice.len()).sum())
+    }
+
+    fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn unacknowledged(&self) -> Option<u64> {
+        self.unacknowledged.lock().unwrap().pop_front()
+    }
+}
+
+#[test]
+fn a_ping_behind_a_long_message_waits_while_the_peer_acknowledges() {
+    // What is unacknowledged at each question. After the last one, the peer has had its time.
+    let questions: [&[u64]; 5] = [
+        &[1_000_000, 900_000, 800_000, 790_000],
+        &[1_000_000, 900_000, 0, 0],
+        &[1_000_000, 1_000_000],
+        &[65_535],
+        &[0],
+    ];
+    for unacknowledged in questions {
+        let stream = Arc::new(Acknowledges {
+            request: Mutex::new(io::Cursor::new(request(&[]).into())),
+            unacknowledged: Mutex::new(unacknowledged.iter().copied().collect()),
+        });
+        let limits = Limits { ping_every: Some(SOON / 10), pong: SOON / 10, ..unhurried() };
+        let server = Server::without_listener().limits(limits);
+        let mut ws = server.accept(stream.clone()).unwrap();
+        ws.send(vec![0; 1_100_000]).unwrap();
+        let received = run(move || ws.recv()).wait();
+        assert!(matches!(received, Err(Error::PeerTimeout)), "{received:?}");
+        let left = stream.unacknowledged.lock().unwrap().clone();
+        assert!(left.is_empty(), "{unacknowledged:?}: it gave up before {left:?}");
+    }
 }
 
 #[test]
