@@ -5,7 +5,7 @@
 //! | `ws.close`, `Sender::close` | the caller's code | queued messages, and an open message | the minimum write rate | `Limits::close` for the peer's Close |
 //! | the `WebSocket` is dropped, the handler ends | 1000; 1011 after an error or a panic | the same | the same | `Limits::close` for the peer's Close and the end of its stream |
 //! | the peer's Close | the peer's code | queued messages | the same | none: both have closed |
-//! | `Handle::stop(grace)`, `drain` | 1001, or the operator's code | the same, and the handler's replies until it waits in `recv` again | nine tenths of the grace | the rest of the grace; then the server aborts the connection |
+//! | `Handle::stop(grace)`, `drain` | 1001, or the operator's code | the same, and the handler's replies until it waits in `recv` again | nine tenths of the grace | the rest of the grace, and for a silent peer the keepalive; then the server aborts the connection |
 //! | the peer breaks a rule | 1002, 1007, 1009 | nothing | the minimum write rate | `Limits::close` for the end of the peer's stream |
 //! | a `MessageWriter` is dropped after its first fragment and before its `finish` | 1011 | nothing | the same | `Limits::close` for the peer's Close |
 //! | the keepalive's ping stays unanswered | none | nothing | | none: the connection is aborted |
@@ -26,6 +26,8 @@
 //! - This file only decides. The [`write_half`](super::write_half) reports events to it, and
 //!   carries out its decisions.
 //! - The time limit for the peer's Close begins when our Close is written, not when it's requested.
+//!   If our Close is requested again, for example with `ws.close` while the server stops, the
+//!   shorter time limit counts.
 //! - Once both ends have sent their Close, the server ends the stream first (§7.1.1). After that,
 //!   the server waits at most 10 ms for the end of the peer's stream, and longer only while the
 //!   peer's TCP stack is still acknowledging a long message. A client waits up to a second for the
@@ -84,7 +86,7 @@ impl CloseRequest {
 
     /// Creates the request for the Close of a draining or stopping server. The request sets no
     /// deadline for the peer's Close, because the server aborts the connections that are still open
-    /// when the grace period is over.
+    /// when the grace period is over. Until then, the keepalive gives up on a silent peer.
     pub(crate) fn of_stopping_server(close: Close, urgency: Urgency) -> CloseRequest {
         CloseRequest { urgency, close, answer_within: Duration::MAX }
     }
@@ -286,15 +288,20 @@ fn our_side_after(state: OurSide, event: EndEvent) -> (OurSide, Option<Close>) {
     use OurSide::{Broken, Due, Open, Over, Requested, Sent};
     match (state, event) {
         // Only the first requested Close counts, unless a more urgent one is requested while the
-        // first still waits.
+        // first still waits. But the peer's time to answer is the shortest that any request sets.
         (Open, EndEvent::CloseRequested(request)) => our_side_after_request(request),
-        (Requested(old), EndEvent::CloseRequested(new)) if new.urgency > old.urgency => {
-            our_side_after_request(new)
+        (Requested(old), EndEvent::CloseRequested(new)) => {
+            let answer_within = old.answer_within.min(new.answer_within);
+            let counts = if new.urgency > old.urgency { new } else { *old };
+            our_side_after_request(CloseRequest { answer_within, ..counts })
         }
-        (
-            state @ (Requested(_) | Due(_) | Sent(_) | Broken(..) | Over),
-            EndEvent::CloseRequested(_),
-        ) => (state, None),
+        (Due(answer_within), EndEvent::CloseRequested(request)) => {
+            (Due(answer_within.min(request.answer_within)), None)
+        }
+        (Sent(answer_by), EndEvent::CloseRequested(request)) => {
+            (Sent(answer_by.earlier(Deadline::after(request.answer_within))), None)
+        }
+        (state @ (Broken(..) | Over), EndEvent::CloseRequested(_)) => (state, None),
 
         (Requested(mut request), EndEvent::HandlerIsIdle) => {
             request.urgency = Urgency::WhenDrained;
@@ -410,6 +417,33 @@ mod tests {
         ending.handle_event(request(Urgency::WhenDrained, 1000));
         assert_eq!(due_code(&ending, request(Urgency::Now, 1002)), Some(1002));
         assert!(!ending.handle_event(request(Urgency::Now, 1011)));
+    }
+
+    #[test]
+    fn the_shortest_time_to_answer_counts_whichever_close_does() {
+        let of_server = || {
+            let close = Close { code: CloseCode(1001), reason: String::new() };
+            EndEvent::CloseRequested(CloseRequest::of_stopping_server(close, Urgency::WhenDrained))
+        };
+        // A second request is made after as many steps.
+        for steps in 0..3 {
+            let ending = Ending::default();
+            ending.handle_event(of_server());
+            let events = [EndEvent::Drained, EndEvent::Written];
+            let (before, after): (Vec<_>, Vec<_>) =
+                events.into_iter().enumerate().partition(|(step, _)| *step < steps);
+            for (_, event) in before {
+                ending.handle_event(event);
+            }
+            ending.handle_event(request(Urgency::WhenDrained, 1000));
+            ending.handle_event(of_server());
+            for (_, event) in after {
+                ending.handle_event(event);
+            }
+            assert_eq!(ending.sent_close().map(|close| close.code.0), Some(1001));
+            let OurSide::Sent(answer_by) = ending.our_side() else { panic!("it is sent") };
+            assert!(!answer_by.never_passes(), "{steps}");
+        }
     }
 
     #[test]

@@ -5,15 +5,24 @@
 //! that the peer is alive. If no byte arrives within `Limits::pong`, we assume that the peer is
 //! dead. That way, an application that only receives also notices when its peer loses power.
 //!
+//! A ping may wait behind a long message, in our operating system's buffers. Therefore a peer whose
+//! TCP stack still acknowledges our bytes gets more time, as long as it acknowledges at least
+//! 64 KiB in each `Limits::pong`.
+//!
 //! The reading thread sends these pings from `recv`. While no thread is in `recv`, the keepalive
 //! sends none, and only a write that fails shows that the peer is dead. While another thread is
 //! writing, the reading thread sends no ping: that write shows whether the peer is alive.
+//!
+//! After our Close, the peer usually has a deadline, and the keepalive rests. But a draining or
+//! stopping server sets no deadline. There, the keepalive gives up on a peer that is silent for
+//! both times together, without a ping, because no frame may follow our Close.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::limits::Limits;
 use crate::transport::deadline::Deadline;
+use crate::transport::min_write_rate::MIN_PROGRESS;
 
 /// The keepalive of one connection. It decides when the reading thread pings a silent peer, and
 /// when the thread gives up on that peer.
@@ -31,20 +40,28 @@ pub(crate) struct Keepalive {
 struct Ping {
     payload: [u8; 8],
     sent: Instant,
-    /// The time at which we give up on the peer if it has given no sign of life. A ping that the
-    /// application sends doesn't set this deadline, but keeps that of an earlier ping. `None` if no
-    /// ping has set a deadline, or if the peer has given a sign of life since.
-    give_up_deadline: Option<Deadline>,
+    /// When we give up on the peer. A ping that the application sends doesn't set this, but keeps
+    /// that of an earlier ping. `None` if no ping has set a deadline, or if the peer has given a
+    /// sign of life since. (It's boxed to keep open connections small.)
+    give_up: Option<Box<GiveUp>>,
 }
 
-/// What the reading thread does next when a read has timed out.
+/// When we give up on a peer that gives no sign of life.
+struct GiveUp {
+    deadline: Deadline,
+    /// How many of our bytes the peer's TCP stack must have acknowledged by the deadline, so that
+    /// the peer gets more time. `None` until the deadline has passed once.
+    acknowledged_for_renewal: Option<u64>,
+}
+
+/// What the reading thread does next when a read has timed out or was interrupted.
 pub(crate) enum SilenceAction {
     /// The reading thread continues to wait for the peer's bytes.
     Wait,
     /// The reading thread sends a ping.
     SendPing,
     /// The reading thread gives up on the peer, because no byte arrived within `Limits::pong` after
-    /// a ping.
+    /// a ping. But first, the thread must call `renew_if_reading`.
     GiveUp,
 }
 
@@ -67,12 +84,12 @@ impl Keepalive {
     pub(crate) fn note_sign_of_life(&mut self) {
         self.last_sign_of_life = Instant::now();
         if let Some(ping) = &mut self.ping {
-            ping.give_up_deadline = None;
+            ping.give_up = None;
         }
     }
 
-    /// Decides what the reading thread does next after a read has timed out. `waited` is how long
-    /// that read waited.
+    /// Decides what the reading thread does next after a read has timed out or was interrupted.
+    /// `waited` is how long that read surely waited.
     pub(crate) fn check(&self, waited: Duration) -> SilenceAction {
         match (self.give_up_deadline(), self.limits.ping_every) {
             (Some(deadline), _) if deadline.has_passed() => SilenceAction::GiveUp,
@@ -96,23 +113,53 @@ impl Keepalive {
     /// `must_answer` (for a ping after a silence), the peer must send at least one byte within
     /// `Limits::pong`. Without it, the deadline of an earlier ping, if any, stays in force.
     pub(crate) fn note_ping(&mut self, payload: [u8; 8], sent: Instant, must_answer: bool) {
-        let give_up_deadline = if must_answer {
-            Some(Deadline::after(self.limits.pong))
+        let give_up = if must_answer {
+            let deadline = Deadline::after(self.limits.pong);
+            Some(Box::new(GiveUp { deadline, acknowledged_for_renewal: None }))
         } else {
-            self.give_up_deadline()
+            self.ping.take().and_then(|ping| ping.give_up)
         };
-        self.ping = Some(Ping { payload, sent, give_up_deadline });
+        self.ping = Some(Ping { payload, sent, give_up });
+    }
+
+    /// Gives the peer `Limits::pong` again if the ping may still wait behind a long message: if at
+    /// least 64 KiB of our bytes are unacknowledged when the deadline passes first, and then each
+    /// time that the peer's TCP stack has acknowledged 64 KiB more. Returns whether the peer gets
+    /// this time. `written` is how many bytes we have written to the stream, and `unacknowledged`
+    /// how many of them the peer's TCP stack hasn't acknowledged, if that's known.
+    pub(crate) fn renew_if_reading(&mut self, written: u64, unacknowledged: Option<u64>) -> bool {
+        let give_up = self.ping.as_mut().and_then(|ping| ping.give_up.as_mut());
+        let (Some(give_up), Some(unacknowledged)) = (give_up, unacknowledged) else {
+            return false;
+        };
+        let acknowledged = written.saturating_sub(unacknowledged);
+        let is_reading = match give_up.acknowledged_for_renewal {
+            None => unacknowledged >= MIN_PROGRESS as u64,
+            Some(enough) => acknowledged >= enough,
+        };
+        if is_reading {
+            give_up.deadline = Deadline::after(self.limits.pong);
+            give_up.acknowledged_for_renewal = Some(acknowledged + MIN_PROGRESS as u64);
+        }
+        is_reading
+    }
+
+    /// Records that our Close has been sent, so that no ping can follow. Like a ping, the Close
+    /// requires an answer, so the peer must send at least one byte within `Limits::pong`.
+    pub(crate) fn note_close_sent(&mut self) {
+        self.note_ping(self.next_payload(), Instant::now(), true);
     }
 
     /// Records a pong with this payload. If the pong answers our last ping, this sets the latency.
-    /// Any other pong has no effect.
+    /// Any other pong has no effect. Therefore the latency stays as it is while each ping goes out
+    /// before the pong to the one before it arrives.
     pub(crate) fn note_pong(&mut self, payload: &[u8]) {
         let ours = self.ping.as_ref().filter(|ping| ping.payload == payload);
         self.latency = ours.map(|ping| ping.sent.elapsed()).or(self.latency);
     }
 
     fn give_up_deadline(&self) -> Option<Deadline> {
-        self.ping.as_ref().and_then(|ping| ping.give_up_deadline)
+        self.ping.as_ref()?.give_up.as_ref().map(|give_up| give_up.deadline)
     }
 }
 

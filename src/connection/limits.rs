@@ -60,7 +60,10 @@ pub struct Limits {
     /// keepalive sends no pings.
     pub ping_every: Option<Duration>,
     /// How long the keepalive waits for any byte after its ping. If no byte arrives, `recv` fails
-    /// with `PeerTimeout`.
+    /// with `PeerTimeout`. If at least 64 KiB of our bytes are then unacknowledged, the ping may
+    /// still wait for a long message. Then the peer gets the same time again, and once more for
+    /// each such time in which its TCP stack acknowledges 64 KiB. (Only Linux tells this, and only
+    /// over TCP.)
     pub pong: Duration,
     /// How long the peer may take to answer our Close, or to end its stream after it has broken a
     /// rule. A peer that is still reading our bytes gets the same time again, at most once for each

@@ -292,7 +292,10 @@ impl ReadHalf {
                     return Ok(());
                 }
                 Err(error) if is_part_of_record(&error) => self.note_sign_of_life(),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // A signal has interrupted the read, which says nothing about how long it waited.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {
+                    self.keep_alive(Duration::ZERO)?;
+                }
                 Err(error) if is_timeout(&error) => self.keep_alive(timeout)?,
                 Err(error) => return Err(self.abort_lost_connection(error)),
             }
@@ -313,13 +316,11 @@ impl ReadHalf {
     /// [`SHORTEST_READ`], so that `recv` receives the bytes that have already arrived.
     fn next_read_timeout(&mut self, until: Option<Deadline>) -> Result<Duration> {
         let mut timeout = match self.write_half.ending.our_side() {
-            // Another thread may send our Close during this read. In that case, the read must end
-            // in time for the reading thread to enforce the deadline for the peer's Close.
-            OurSide::Open if self.write_half.others_may_close() => self
-                .keepalive
-                .until_next_check()
-                .min(self.write_half.limits.close.max(CLOSE_CHECK_INTERVAL)),
-            OurSide::Open => self.keepalive.until_next_check(),
+            OurSide::Open => self.read_timeout_without_deadline(),
+            // The Close of a stopping server sets no deadline for the peer's Close.
+            OurSide::Sent(answer_by) if answer_by.never_passes() => {
+                self.read_timeout_without_deadline()
+            }
             // Other threads are still sending messages that go out before our Close. The reading
             // thread checks now and then whether these messages make progress.
             OurSide::Requested(_) | OurSide::Due(_) => {
@@ -345,6 +346,18 @@ impl ReadHalf {
         }
         self.has_read = true;
         Ok(timeout)
+    }
+
+    /// Returns the timeout for the next read while the peer has no deadline for its Close: the time
+    /// until the next check of the keepalive. Another thread may request our Close during this
+    /// read. In that case, the read must end in time for the reading thread to enforce the deadline
+    /// for the peer's Close.
+    fn read_timeout_without_deadline(&self) -> Duration {
+        let until_next_check = self.keepalive.until_next_check();
+        match self.write_half.others_may_close() {
+            true => until_next_check.min(self.write_half.limits.close.max(CLOSE_CHECK_INTERVAL)),
+            false => until_next_check,
+        }
     }
 
     fn close_now_if_stalled(&mut self) {
@@ -378,13 +391,16 @@ impl ReadHalf {
         }
     }
 
-    /// Does what the keepalive decides after a read has timed out: sends a ping, gives up on the
-    /// peer, or lets the reading thread continue to wait. `waited` is how long the read waited.
+    /// Does what the keepalive decides after a read has timed out or a signal has interrupted it:
+    /// sends a ping, gives up on the peer, or lets the reading thread continue to wait. `waited` is
+    /// how long the read surely waited, which is zero if it was interrupted.
     /// Before a ping, this also frees the memory that an idle connection doesn't need.
     fn keep_alive(&mut self, waited: Duration) -> Result<()> {
-        // A peer that still has to answer our Close has its own deadline, so it needs no ping.
-        if matches!(self.write_half.ending.our_side(), OurSide::Sent(_) | OurSide::Broken(..)) {
-            return Ok(());
+        match self.write_half.ending.our_side() {
+            // A peer that must answer our Close by a deadline needs no ping.
+            OurSide::Sent(answer_by) if !answer_by.never_passes() => return Ok(()),
+            OurSide::Broken(..) => return Ok(()),
+            _ => {}
         }
         match self.keepalive.check(waited) {
             SilenceAction::Wait => Ok(()),
@@ -393,14 +409,21 @@ impl ReadHalf {
                 let shrunk = self.write_half.free_idle_memory();
                 self.remember_failure(shrunk);
                 match self.send_ping(true) {
-                    // `Closed` means that another thread has just sent our Close. The reading
-                    // thread then waits for the peer's Close, so it needs no ping.
-                    Ok(()) | Err(Error::Closed) => {}
-                    failed => self.remember_failure(failed),
+                    // `Closed` means that our Close is sent. No ping may follow it, but the peer
+                    // must answer the Close itself.
+                    Err(Error::Closed) => self.keepalive.note_close_sent(),
+                    sent => self.remember_failure(sent),
                 }
                 Ok(())
             }
-            SilenceAction::GiveUp => Err(self.abort_silent_peer()),
+            SilenceAction::GiveUp => {
+                let written = self.write_half.ending.written();
+                let unacknowledged = self.write_half.stream.unacknowledged();
+                match self.keepalive.renew_if_reading(written, unacknowledged) {
+                    true => Ok(()),
+                    false => Err(self.abort_silent_peer()),
+                }
+            }
         }
     }
 

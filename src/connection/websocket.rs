@@ -134,7 +134,8 @@ impl WebSocket {
     }
 
     /// Writes the messages that [`feed`](WebSocket::feed) has left in the connection's batch. Does
-    /// nothing if the batch is empty.
+    /// nothing if the batch is empty. Fails with `Closed` if an earlier write has failed, for
+    /// example another thread's, because the messages in the batch were then lost.
     pub fn flush(&mut self) -> Result<()> {
         self.write_half.flush()
     }
@@ -146,8 +147,9 @@ impl WebSocket {
         self.read_half.send_ping(false)
     }
 
-    /// Returns the round-trip time of the last ping that the peer answered. `None` before the first
-    /// pong.
+    /// Returns the round-trip time of the last ping that the peer answered before the next ping went
+    /// out. `None` before the first such answer. So if you call [`ping`](WebSocket::ping) more often
+    /// than once per round trip, this value doesn't change, or stays `None`.
     pub fn latency(&self) -> Option<Duration> {
         self.read_half.latency()
     }

@@ -77,6 +77,8 @@ pub(crate) struct WriteHalf {
     /// Close while the reading thread waits, so the reading thread must wake up now and then to
     /// check.
     others_may_close: AtomicBool,
+    /// Whether this client has already waited for the server to end the stream. It waits only once.
+    has_awaited_eof: AtomicBool,
     /// The limits of this connection. All connections of a server share the same limits.
     pub(crate) limits: Arc<Limits>,
     pub(crate) outboxes: OutboxQueues,
@@ -104,6 +106,7 @@ impl WriteHalf {
             ending: Ending::default(),
             waits_in_recv: AtomicBool::new(false),
             others_may_close: AtomicBool::new(false),
+            has_awaited_eof: AtomicBool::new(false),
             limits: limits.clone(),
             outboxes: OutboxQueues::default(),
         })
@@ -185,12 +188,17 @@ impl WriteHalf {
     }
 
     /// Writes the frames that `feed` has left in the encoder's batch, then the pending pong and
-    /// Close, if any. Waits for the write lock.
+    /// Close, if any. Waits for the write lock. Fails with `Closed`, as `send` does, if an earlier
+    /// write has failed or the connection was aborted, because the batch is then lost.
     pub(crate) fn flush(&self) -> Result<()> {
         let mut encoder = self.lock();
         self.write(&mut encoder, &[])?;
         drop(encoder);
-        self.flush_pending()
+        self.flush_pending()?;
+        match self.ending.refuses_messages() {
+            true if matches!(self.ending.our_side(), OurSide::Broken(..)) => Err(Error::Closed),
+            _ => Ok(()),
+        }
     }
 
     // WALK: pong
@@ -237,6 +245,7 @@ impl WriteHalf {
         if self.role == Role::Client && matches!(self.ending.our_side(), OurSide::Sent(_)) {
             let until = until.unwrap_or_else(|| Deadline::after(self.limits.close));
             await_peer_eof(until, &*self.stream);
+            self.has_awaited_eof.store(true, SeqCst);
             let _ = self.stream.shutdown(Shutdown::Write);
         }
     }
@@ -511,7 +520,8 @@ impl WriteHalf {
         match self.flush_until_close_sent() {
             OurSide::Sent(_) => {
                 let has_closed = self.ending.peer_side() == PeerSide::Closed;
-                if has_closed && self.role == Role::Client {
+                let has_awaited_eof = self.has_awaited_eof.load(SeqCst);
+                if has_closed && self.role == Role::Client && !has_awaited_eof {
                     await_peer_eof(Deadline::after(self.limits.close), &*self.stream);
                 }
                 // A peer that has closed sends nothing more, so it doesn't matter whether it ends

@@ -32,6 +32,19 @@ impl Deadline {
         }
     }
 
+    /// Returns the earlier of two deadlines.
+    pub fn earlier(self, other: Deadline) -> Deadline {
+        match (self.0, other.0) {
+            (Some(one), Some(other)) => Deadline(Some(one.min(other))),
+            (one, other) => Deadline(one.or(other)),
+        }
+    }
+
+    /// Returns whether this is the deadline that never passes.
+    pub fn never_passes(self) -> bool {
+        self.0.is_none()
+    }
+
     /// Returns whether the deadline has passed.
     pub fn has_passed(self) -> bool {
         self.remaining().is_err()

@@ -1,5 +1,6 @@
 //! Lingering close: ending a stream so that the peer can still read our last bytes.
 
+use std::mem::replace;
 use std::net::Shutdown;
 use std::time::Duration;
 
@@ -73,15 +74,19 @@ impl RenewableDeadline {
     }
 
     /// Renews the deadline if renewals are left, and if the peer has sent bytes or acknowledged
-    /// ours since the last renewal. Returns whether the deadline was renewed.
+    /// ours since the last renewal. Also renews it if the number of unacknowledged bytes, known
+    /// before, is now unknown. Returns whether the deadline was renewed.
     fn renew_if_alive(&mut self, stream: &dyn Stream) -> bool {
         if self.renewals == 0 {
             return false;
         }
-        let unacknowledged = stream.unacknowledged().filter(|unacknowledged| *unacknowledged > 0);
-        let takes_bytes =
-            unacknowledged.is_some_and(|unacknowledged| unacknowledged < self.unacknowledged);
-        self.unacknowledged = unacknowledged.unwrap_or(self.unacknowledged);
+        let takes_bytes = match stream.unacknowledged() {
+            Some(0) => false,
+            Some(bytes) => bytes < replace(&mut self.unacknowledged, bytes),
+            // A number that was known before, and isn't now, doesn't show that the peer is stuck.
+            // Our operating system may just have no file descriptor left to tell it.
+            None => self.unacknowledged < u64::MAX,
+        };
         let may_renew = self.is_alive || takes_bytes;
         if may_renew {
             self.deadline = Deadline::after(self.each);

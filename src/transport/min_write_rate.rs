@@ -57,12 +57,13 @@ pub fn write_with_min_rate(
                 (written, waits) = (written + count, 0);
                 IoSlice::advance_slices(&mut slices, count);
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if is_timeout(&error) && waits + 1 < CALLS_PER_PERIOD => waits += 1,
             Err(error) => return Err(error),
         }
-        // A call that wrote only part of the bytes has used up its timeout. Check now whether the
-        // peer has taken enough.
+        // A call that wrote only part of the bytes has used up its timeout, or a signal has
+        // interrupted it. Check now whether the peer has taken enough. (A signal restarts the
+        // call's timeout, so without this check, a timer's signals would extend the period.)
         match began {
             Some((at, _)) if at.elapsed() < within => {}
             Some((_, before)) if written - before < MIN_PROGRESS => {
@@ -164,6 +165,13 @@ mod tests {
         let stream = Scripted::new(&[Ok(1), nothing, nothing, nothing, nothing]);
         let error = write_with_min_rate(LONG, &stream, &mut [IoSlice::new(b"123")]).unwrap_err();
         assert!(is_timeout(&error) && stream.is_used_up());
+    }
+
+    #[test]
+    fn a_period_ends_even_if_each_call_is_interrupted() {
+        let stream = Scripted::new(&[Ok(1), Err(Interrupted)]);
+        let error = write_with_min_rate(Duration::ZERO, &stream, &mut [IoSlice::new(b"123")]);
+        assert!(is_timeout(&error.unwrap_err()) && stream.is_used_up());
     }
 
     #[test]

@@ -12,14 +12,20 @@
 //!
 //! Rules of this file:
 //! - The table has a line for each of the machine's connections, so reading it takes milliseconds.
-//!   Therefore, we read it at most ten times a second in all, for any number of connections. A call
-//!   between two readings returns `None`.
+//!   Therefore, at least 100 ms lie between two readings, for any number of connections. A thread
+//!   that asks between two readings waits for the next one. One reading answers all the threads
+//!   that asked before it began.
+//! - An answer never comes from a reading that began before the question. So two questions of one
+//!   thread are answered from two readings at least 100 ms apart, and the thread can tell from
+//!   their difference whether the peer takes our bytes.
 //! - On systems other than Linux, the result is always `None`.
 
+use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Seek};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::lock::lock;
@@ -34,34 +40,116 @@ const LAST_ACK: &str = "09";
 const CLOSING: &str = "0B";
 
 /// Returns the number of bytes written to this stream that the peer's TCP stack has not
-/// acknowledged. Returns `None` if our operating system doesn't provide the number. Also returns
-/// `None` if its connection table was read less than 100 ms ago, for this or any other connection,
-/// because reading a long table takes milliseconds.
+/// acknowledged. May wait 100 ms for the next reading of the operating system's connection table.
+/// Returns `None` if the operating system doesn't provide that table, or if it can't be read.
 pub(crate) fn unacknowledged(stream: &TcpStream) -> Option<u64> {
-    static LAST_READ: Mutex<Option<Instant>> = Mutex::new(None);
+    static IPV4: Mutex<ConnectionTable> = Mutex::new(ConnectionTable::at("/proc/self/net/tcp"));
+    static IPV6: Mutex<ConnectionTable> = Mutex::new(ConnectionTable::at("/proc/self/net/tcp6"));
+    let asked = Instant::now();
     let (local, peer) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);
-    let mut last_reading = lock(&LAST_READ);
-    if last_reading.is_some_and(|last| last.elapsed() < READ_TABLE_EVERY) {
-        return None;
+    let table = if local.is_ipv4() { &IPV4 } else { &IPV6 };
+    loop {
+        // No thread holds the lock while it waits, only while it reads the table.
+        match lock(table).answer(asked, local, peer).ok()? {
+            Answer::Bytes(bytes) => return Some(bytes),
+            Answer::In(time) => thread::sleep(time),
+        }
     }
-    *last_reading = Some(Instant::now());
-    let table = if local.is_ipv4() { "/proc/self/net/tcp" } else { "/proc/self/net/tcp6" };
-    unacknowledged_in_table(BufReader::new(File::open(table).ok()?), local, peer)
 }
 
-fn unacknowledged_in_table(
-    table: impl BufRead,
-    local: SocketAddr,
-    peer: SocketAddr,
-) -> Option<u64> {
-    let ends = format!(" {} {} ", format_for_table(local), format_for_table(peer));
-    let line = table.lines().map_while(Result::ok).find(|line| line.contains(&ends))?;
-    let (_, rest) = line.split_once(&ends)?;
-    let (state, queues) = rest.split_once(' ')?;
-    let unacknowledged = u64::from_str_radix(queues.split_once(':')?.0, 16).ok()?;
-    // Once we have shut down our side, the FIN counts as a byte until it's acknowledged.
-    let waits_for_end = matches!(state, FIN_WAIT_1 | LAST_ACK | CLOSING);
-    Some(unacknowledged.saturating_sub(waits_for_end.into()))
+/// The answer to the question how many bytes of a connection are unacknowledged.
+enum Answer {
+    Bytes(u64),
+    /// The table may be read again only after this time.
+    In(Duration),
+}
+
+/// One of the operating system's connection tables, and what its last reading has shown.
+struct ConnectionTable {
+    path: &'static str,
+    /// The table's file. It stays open after the first reading, so that a process that has run out
+    /// of file descriptors can still read the table. `None` before the first reading.
+    file: Option<File>,
+    /// `None` if there was no reading yet, or if the last one failed.
+    reading: Option<Reading>,
+}
+
+/// What a reading of the connection table has shown.
+struct Reading {
+    began: Instant,
+    ended: Instant,
+    outstanding: Outstanding,
+}
+
+/// The number of unacknowledged bytes of each connection that has any, by the connection's two
+/// addresses (see [`ends`]).
+type Outstanding = HashMap<String, u64>;
+
+impl ConnectionTable {
+    const fn at(path: &'static str) -> ConnectionTable {
+        ConnectionTable { path, file: None, reading: None }
+    }
+
+    /// Answers a question that was asked at the time `asked`: from the last reading if that began
+    /// later, or else from a new one if it's time for one. Fails if the table can't be read.
+    fn answer(
+        &mut self,
+        asked: Instant,
+        local: SocketAddr,
+        peer: SocketAddr,
+    ) -> io::Result<Answer> {
+        if let Some(last) = self.reading.as_ref().filter(|last| last.began < asked)
+            && let Some(rest) = READ_TABLE_EVERY.checked_sub(last.ended.elapsed())
+            && !rest.is_zero()
+        {
+            return Ok(Answer::In(rest));
+        }
+        let reading = match self.reading.take().filter(|last| last.began >= asked) {
+            Some(last) => last,
+            None => self.read()?,
+        };
+        let bytes = reading.outstanding.get(&ends(local, peer)).copied();
+        self.reading = Some(reading);
+        Ok(Answer::Bytes(bytes.unwrap_or(0)))
+    }
+
+    fn read(&mut self) -> io::Result<Reading> {
+        let began = Instant::now();
+        let mut file = match self.file.take() {
+            Some(file) => file,
+            None => File::open(self.path)?,
+        };
+        file.rewind()?;
+        let outstanding = outstanding_in_table(BufReader::new(&file))?;
+        self.file = Some(file);
+        Ok(Reading { began, ended: Instant::now(), outstanding })
+    }
+}
+
+fn outstanding_in_table(table: impl BufRead) -> io::Result<Outstanding> {
+    let mut outstanding = Outstanding::new();
+    for line in table.lines() {
+        let line = line?;
+        let mut columns = line.split_ascii_whitespace().skip(1);
+        let (Some(local), Some(peer), Some(state), Some(queues)) =
+            (columns.next(), columns.next(), columns.next(), columns.next())
+        else {
+            continue;
+        };
+        let queue = queues.split_once(':').and_then(|(sent, _)| u64::from_str_radix(sent, 16).ok());
+        // Once we have shut down our side, the FIN counts as a byte until it's acknowledged.
+        let waits_for_end = matches!(state, FIN_WAIT_1 | LAST_ACK | CLOSING);
+        let bytes = queue.unwrap_or(0).saturating_sub(waits_for_end.into());
+        if bytes > 0 {
+            outstanding.insert(format!("{local} {peer}"), bytes);
+        }
+    }
+    Ok(outstanding)
+}
+
+/// Formats the two addresses of a connection as they appear in the connection table.
+fn ends(local: SocketAddr, peer: SocketAddr) -> String {
+    format!("{} {}", format_for_table(local), format_for_table(peer))
 }
 
 /// Formats an address as it appears in the operating system's connection table, all in hex: the IP
@@ -89,14 +177,49 @@ mod tests {
         let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when\n   \
                      0: 0100007F:2329 0100007F:C351 01 00000001:00000000 00:00000000\n   \
                      1: 0100007F:2329 0100007F:C350 01 0003F2A1:00000007 00:00000000\n   \
-                     2: B80D0120000000000000000001000000:2329 00000000000000000000000001000000:C350 04 \
+                     2: 0100007F:2329 0100007F:C353 04 00000001:00000000 00:00000000\n   \
+                     3: B80D0120000000000000000001000000:2329 00000000000000000000000001000000:C350 04 \
                      0000000A:00000000 00:00000000\n";
+        let outstanding = outstanding_in_table(table.as_bytes()).unwrap();
         let find = |local: &str, peer: &str| {
-            unacknowledged_in_table(table.as_bytes(), local.parse().unwrap(), peer.parse().unwrap())
+            outstanding.get(&ends(local.parse().unwrap(), peer.parse().unwrap())).copied()
         };
         assert_eq!(find("127.0.0.1:9001", "127.0.0.1:50000"), Some(0x3f2a1));
         assert_eq!(find("127.0.0.1:9001", "127.0.0.1:50001"), Some(1));
         assert_eq!(find("127.0.0.1:9001", "127.0.0.1:50002"), None);
+        assert_eq!(find("127.0.0.1:9001", "127.0.0.1:50003"), None, "its FIN alone is on its way");
         assert_eq!(find("[2001:db8::1]:9001", "[::1]:50000"), Some(9));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn each_thread_that_asks_is_answered_from_a_reading_that_began_after_its_question() {
+        let table = Mutex::new(ConnectionTable::at("/proc/self/net/tcp"));
+        let end = || "127.0.0.1:1".parse().unwrap();
+        thread::scope(|scope| {
+            for _ in 0..20 {
+                scope.spawn(|| {
+                    for _ in 0..2 {
+                        let asked = Instant::now();
+                        while let Answer::In(rest) =
+                            lock(&table).answer(asked, end(), end()).unwrap()
+                        {
+                            assert!(rest <= READ_TABLE_EVERY);
+                            thread::sleep(rest);
+                        }
+                        assert!(lock(&table).reading.as_ref().unwrap().began >= asked);
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_table_that_can_not_be_read_keeps_no_thread_waiting() {
+        let mut table = ConnectionTable::at("/a/table/that/does/not/exist");
+        let end = "127.0.0.1:1".parse().unwrap();
+        for _ in 0..2 {
+            assert!(table.answer(Instant::now(), end, end).is_err());
+        }
     }
 }

@@ -1,19 +1,21 @@
 //! How a connection ends: what is sent before our Close, which deadline applies when, and what must
 //! never be lost. (The table of all endings is in `src/connection/ending.rs`.)
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ws101::{Error, Limits, MessageKind, PreparedMessage, Server, Stream, connect};
+use ws101::{Client, Error, Limits, MessageKind, PreparedMessage, Server, Stream, connect};
 
 use crate::support::{
-    BOTH_SIDES, Frame, PATIENCE, Peer, echo_handler, masked, open, request, run, serve,
+    BOTH_SIDES, Frame, PATIENCE, Peer, Side, echo_handler, masked, open, request, run, serve,
+    switching_protocols, unmasked,
 };
 
 /// More than all buffers between two ends take.
@@ -117,6 +119,41 @@ fn server_that_stops_gives_a_peer_the_whole_grace_for_its_close() {
 }
 
 #[test]
+fn a_silent_client_does_not_hold_a_drain_to_its_end() {
+    for calls_close in [false, true] {
+        let limits = match calls_close {
+            true => Limits { close: SOON, ..unhurried() },
+            false => Limits { ping_every: Some(15 * SOON), pong: 15 * SOON, ..unhurried() },
+        };
+        let (tell, told) = channel();
+        let server = serve(
+            |server| server.limits(limits),
+            move |mut ws| {
+                while calls_close && ws.sent_close().is_none() {
+                    let received = ws.recv_timeout(SOON);
+                    assert!(matches!(received, Err(Error::TimedOut)), "{received:?}");
+                }
+                let ended = match calls_close {
+                    true => ws.close(1000, ""),
+                    false => ws.recv().map(drop),
+                };
+                tell.send(ended).unwrap();
+                Ok(())
+            },
+        );
+        let mut peer = server.open();
+        server.wait_until(|counters| counters.open == 1);
+        server.handle.drain(5 * PATIENCE);
+        while let Frame { first: 0x89, payload } = peer.read_frame() {
+            peer.write(masked(0x8a, payload));
+        }
+        // That was the Close. From now on, the peer is silent.
+        let ended = told.recv_timeout(PATIENCE).expect("it ends before the drain");
+        assert!(matches!(ended, Err(Error::PeerTimeout)), "{calls_close}: {ended:?}");
+    }
+}
+
+#[test]
 fn server_that_stops_waits_for_no_peer_that_has_answered_its_close_and_keeps_its_stream() {
     let server = serve(|server| server.limits(unhurried()), echo_handler);
     let mut peer = server.open();
@@ -141,6 +178,59 @@ fn client_ends_its_stream_when_recv_has_returned_none_and_keeps_no_handlers_thre
     assert!(matches!(ws.recv(), Ok(Some(_))) && matches!(ws.recv(), Ok(None)));
     server.wait_until(|counters| counters.open == 0);
     drop(ws);
+}
+
+/// A stream that counts the long waits for bytes which follow the end of our side.
+struct WaitsAfterOurEnd {
+    stream: Arc<dyn Stream>,
+    has_ended: AtomicBool,
+    waits: Arc<AtomicUsize>,
+}
+
+impl Stream for WaitsAfterOurEnd {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(into)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.stream.write(slices)
+    }
+
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        let is_long = self.has_ended.load(SeqCst) && timeout > SOON;
+        self.waits.fetch_add(is_long.into(), SeqCst);
+        self.stream.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.stream.set_write_timeout(timeout)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.has_ended.store(true, SeqCst);
+        self.stream.shutdown(how)
+    }
+}
+
+#[test]
+fn client_waits_only_once_for_a_server_that_has_closed_and_does_not_end_the_stream() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let waits = Arc::<AtomicUsize>::default();
+    let counted = waits.clone();
+    let client = Client::new(url).limits(unhurried()).wrap_stream(move |stream| {
+        let (has_ended, waits) = (AtomicBool::new(false), counted.clone());
+        Arc::new(WaitsAfterOurEnd { stream, has_ended, waits })
+    });
+    let app = run(move || client.connect().unwrap().close(1000, ""));
+    let mut peer = Peer::new(listener.accept().unwrap().0);
+    let answer = switching_protocols(&peer.read_head());
+    peer.write(answer);
+    assert_eq!(peer.read_masked_frame().1.first, 0x88);
+    peer.write(unmasked(0x88, [3, 232]));
+    assert!(app.wait().is_ok());
+    peer.read_end();
+    assert_eq!(waits.load(SeqCst), 0);
 }
 
 // 3: what goes out before our Close.
@@ -410,6 +500,40 @@ fn server_gives_a_peer_that_still_reads_a_long_message_more_time_to_close() {
     }
 }
 
+#[test]
+fn flush_fails_once_another_threads_write_has_dropped_the_batch() {
+    for side in BOTH_SIDES {
+        let (wire, app) = open(side, Limits { write: SOON, ..unhurried() }, |mut ws| {
+            ws.feed("the first").unwrap();
+            let flushed = ws.flush();
+            ws.feed("the second").unwrap();
+            let sender = ws.sender();
+            let sent = run(move || sender.send(vec![0; HUGE])).wait();
+            (flushed, sent, ws.flush(), ws.send("the third"))
+        });
+        let (flushed, sent, flushed_again, sent_again) = app.wait();
+        assert!(flushed.is_ok(), "{side:?}: {flushed:?}");
+        assert!(matches!(sent, Err(Error::WriteTimeout)), "{side:?}: {sent:?}");
+        assert!(matches!(flushed_again, Err(Error::Closed)), "{side:?}: {flushed_again:?}");
+        assert!(matches!(sent_again, Err(Error::Closed)), "{side:?}: {sent_again:?}");
+        drop(wire);
+    }
+}
+
+#[test]
+fn flush_has_nothing_to_fail_for_after_a_clean_close() {
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open(side, unhurried(), |mut ws| {
+            let (ended, flushed) = (ws.recv(), ws.flush());
+            (ended, flushed, ws.close(1000, ""), ws.flush())
+        });
+        wire.send(0x88, [3, 232]);
+        assert_eq!(wire.read_close(), 1000);
+        let ended = app.wait();
+        assert!(matches!(ended, (Ok(None), Ok(()), Ok(()), Ok(()))), "{side:?}: {ended:?}");
+    }
+}
+
 /// A stream whose peer has sent its request, and takes nothing from then on.
 struct Stuck(Mutex<io::Cursor<Vec<u8>>>);
 
@@ -453,23 +577,78 @@ fn close_tells_how_many_bytes_the_peers_system_has_not_taken() {
     assert!(closed.unwrap_err().to_string().contains("our last 1234 bytes"));
 }
 
+/// A stream whose peer has sent its request, and then only acknowledges: these bytes are left when
+/// the connection asks.
+struct Acknowledges {
+    request: Mutex<io::Cursor<Vec<u8>>>,
+    unacknowledged: Mutex<VecDeque<u64>>,
+}
+
+impl Stream for Acknowledges {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        match io::Read::read(&mut *self.request.lock().unwrap(), into)? {
+            0 => {
+                thread::sleep(SOON / 50);
+                Err(ErrorKind::WouldBlock.into())
+            }
+            count => Ok(count),
+        }
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(slices.iter().map(|slice| slice.len()).sum())
+    }
+
+    fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn unacknowledged(&self) -> Option<u64> {
+        self.unacknowledged.lock().unwrap().pop_front()
+    }
+}
+
+#[test]
+fn a_ping_behind_a_long_message_waits_while_the_peer_acknowledges() {
+    // What is unacknowledged at each question. After the last one, the peer has had its time.
+    let questions: [&[u64]; 5] = [
+        &[1_000_000, 900_000, 800_000, 790_000],
+        &[1_000_000, 900_000, 0, 0],
+        &[1_000_000, 1_000_000],
+        &[65_535],
+        &[0],
+    ];
+    for unacknowledged in questions {
+        let stream = Arc::new(Acknowledges {
+            request: Mutex::new(io::Cursor::new(request(&[]).into())),
+            unacknowledged: Mutex::new(unacknowledged.iter().copied().collect()),
+        });
+        let limits = Limits { ping_every: Some(SOON / 10), pong: SOON / 10, ..unhurried() };
+        let server = Server::without_listener().limits(limits);
+        let mut ws = server.accept(stream.clone()).unwrap();
+        ws.send(vec![0; 1_100_000]).unwrap();
+        let received = run(move || ws.recv()).wait();
+        assert!(matches!(received, Err(Error::PeerTimeout)), "{received:?}");
+        let left = stream.unacknowledged.lock().unwrap().clone();
+        assert!(left.is_empty(), "{unacknowledged:?}: it gave up before {left:?}");
+    }
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_tcp_stream_tells_how_many_bytes_the_peers_system_has_not_taken() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let mut stream = listener.accept().unwrap().0;
-    // Another test may have looked just now: then the answer is none.
-    let unsent = |stream: &TcpStream| {
-        let start = Instant::now();
-        loop {
-            match stream.unacknowledged() {
-                Some(bytes) => break bytes,
-                None => assert!(start.elapsed() < PATIENCE, "it tells nothing"),
-            }
-            thread::sleep(SOON / 10);
-        }
-    };
+    let unsent = |stream: &TcpStream| stream.unacknowledged().expect("Linux knows");
     stream.set_nonblocking(true).unwrap();
     let mut written = 0;
     while let Ok(count) = Write::write(&mut stream, &[0; 65_536]) {
@@ -481,6 +660,65 @@ fn a_tcp_stream_tells_how_many_bytes_the_peers_system_has_not_taken() {
     let start = Instant::now();
     while unsent(&stream) > 0 {
         assert!(start.elapsed() < PATIENCE);
+    }
+}
+
+/// As many bytes as our system and the peer's keep together, for a peer that doesn't read.
+#[cfg(target_os = "linux")]
+const KEPT: usize = 2_500_000;
+
+#[test]
+#[cfg(target_os = "linux")]
+fn close_tells_the_lost_bytes_of_a_tcp_peer_that_stopped_after_64_kib() {
+    let limits = Limits { close: 3 * SOON, ..unhurried() };
+    let (mut wire, app) = open(Side::Server, limits, |mut ws| {
+        ws.send(vec![0; 100_000]).unwrap();
+        for _ in 0..KEPT / 1_000 {
+            ws.send([0; 1_000]).unwrap();
+        }
+        ws.close(1000, "")
+    });
+    assert_eq!(wire.read().payload.len(), 100_000);
+    let closed = app.wait();
+    assert!(matches!(closed, Err(Error::BytesLost(1..))), "{closed:?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn connections_that_close_at_once_each_get_their_time() {
+    const CONNECTIONS: usize = 10;
+    let together = Arc::new(Barrier::new(CONNECTIONS));
+    let peers: Vec<_> = (0..CONNECTIONS)
+        .map(|_| {
+            let together = together.clone();
+            let limits = Limits { close: 10 * SOON, ..unhurried() };
+            let (mut wire, app) = open(Side::Server, limits, move |mut ws| {
+                for _ in 0..KEPT / 1_000 {
+                    ws.send([0; 1_000]).unwrap();
+                }
+                together.wait();
+                drop(ws);
+            });
+            let reads = run(move || {
+                let mut left = KEPT / 1_000 * 1_004 + 4;
+                let mut piece = vec![0; 65_536];
+                while left > 0 {
+                    // It reads steadily, and takes longer than the deadline.
+                    thread::sleep(SOON / 2);
+                    match io::Read::read(&mut wire.peer.stream, &mut piece) {
+                        Ok(count @ 1..) => left -= count,
+                        end => return Err(format!("{end:?} with {left} bytes left")),
+                    }
+                }
+                wire.peer.write(masked(0x88, [3, 232]));
+                Ok(())
+            });
+            (reads, app)
+        })
+        .collect();
+    for (reads, app) in peers {
+        assert_eq!(reads.wait(), Ok(()));
+        app.wait();
     }
 }
 
@@ -801,4 +1039,55 @@ fn a_small_limit_for_closing_wakes_no_idle_connection() {
     // One for the head, one that waits.
     let reads = faults.reads.load(SeqCst);
     assert!(reads <= 2, "{reads} reads");
+}
+
+/// A stream on which each call that would wait is interrupted by a signal: a read without bytes,
+/// and a write of a long message.
+struct Signalled(Mutex<io::Cursor<Vec<u8>>>);
+
+impl Stream for Signalled {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        match io::Read::read(&mut *self.0.lock().unwrap(), into)? {
+            0 => {
+                thread::sleep(SOON / 20);
+                Err(ErrorKind::Interrupted.into())
+            }
+            count => Ok(count),
+        }
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let length = slices.iter().map(|slice| slice.len()).sum();
+        if length >= HUGE {
+            thread::sleep(SOON / 20);
+            return Err(ErrorKind::Interrupted.into());
+        }
+        Ok(length)
+    }
+
+    fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn interruptions_extend_neither_the_write_rate_nor_the_keepalive() {
+    let accept = |limits| {
+        let stream = Signalled(Mutex::new(io::Cursor::new(request(&[]).into())));
+        Server::without_listener().limits(limits).accept(stream).unwrap()
+    };
+    let mut ws = accept(Limits { ping_every: Some(SOON), pong: SOON, ..unhurried() });
+    let received = run(move || ws.recv()).wait();
+    assert!(matches!(received, Err(Error::PeerTimeout)), "{received:?}");
+    let mut ws = accept(Limits { write: SOON, ..unhurried() });
+    let sent = run(move || ws.send(vec![0; HUGE])).wait();
+    assert!(matches!(sent, Err(Error::WriteTimeout)), "{sent:?}");
 }

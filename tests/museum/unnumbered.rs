@@ -40,7 +40,7 @@ fn message(text: &str) -> Option<Message> {
 /// Bytes: 32 MiB in each direction, at the same time
 /// Holds: both ends give up at the write deadline; if either application reads meanwhile, both messages arrive
 /// Twin: src/transport/min_write_rate.rs
-/// was `Err(error) if error.kind() == ErrorKind::Interrupted => continue,`
+/// was `Err(error) if error.kind() == ErrorKind::Interrupted => {}`
 /// now `Err(error) if error.kind() == ErrorKind::Interrupted || is_timeout(&error) => continue,`
 #[test]
 fn ixwebsocket_575_what_if_both_ends_write_something_huge_and_neither_reads() {
