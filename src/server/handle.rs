@@ -104,11 +104,11 @@ impl Handle {
         let registry = self.registry.clone();
         let draining = thread::Builder::new().name("draining".into()).spawn(move || {
             registry.drain(grace / 5 * 4);
-            registry.begin_stopping();
+            registry.stop_after_drain();
         });
         if let Err(error) = draining {
             log::error!("drain: {error}; the server closes all connections at once");
-            self.registry.begin_stopping();
+            self.registry.stop_after_drain();
         }
     }
 
@@ -140,8 +140,7 @@ impl Handle {
     }
 
     fn stop_with_close(&self, grace: Duration, close: Close) {
-        self.registry.set_grace(grace, close);
-        self.registry.begin_stopping();
+        self.registry.stop(grace, close);
     }
 
     /// Returns the current values of the server's counters: connections, refusals, messages and

@@ -78,12 +78,12 @@ pub(super) enum Phase {
 /// The grace period of a server that drains or stops: the deadlines for its connections, and the
 /// Close that the server sends them.
 #[derive(Clone)]
-pub(super) struct Grace {
+pub(crate) struct Grace {
     /// Until this deadline, a busy handler may still send its replies. After it, our Close goes out
     /// anyway.
     pub(super) answer_by: Deadline,
     /// The deadline at which the server aborts the connections that are still open.
-    pub(super) close_by: Deadline,
+    pub(crate) close_by: Deadline,
     pub(super) close: Close,
 }
 
@@ -199,7 +199,7 @@ impl Registry {
         Some(Permit { registry: self.clone(), id, is_open: false })
     }
 
-    pub(super) fn grace(&self) -> Grace {
+    pub(crate) fn grace(&self) -> Grace {
         lock(&self.grace).clone()
     }
 }

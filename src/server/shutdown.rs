@@ -41,20 +41,32 @@ impl Registry {
         is_first
     }
 
-    /// Sets the Close that a stopping server sends to its connections, and the grace period, which
-    /// begins now.
-    pub(crate) fn set_grace(&self, grace: Duration, close: Close) {
-        *lock(&self.grace) = Grace::new(grace, close);
+    /// Begins to stop the server with this grace period, which begins now, and with this Close for
+    /// its connections. Returns at once. If the server is already stopping, this replaces its grace
+    /// period and its Close.
+    pub(crate) fn stop(self: &Arc<Self>, grace: Duration, close: Close) {
+        // The lock is held until the phase has changed. Otherwise, `enter_draining` could come in
+        // between and replace this grace period with its own.
+        let mut current = lock(&self.grace);
+        *current = Grace::new(grace, close);
+        let is_first = self.advance_to(Phase::Stopping);
+        drop(current);
+        self.begin_stopping(is_first);
     }
 
-    /// Begins to stop the server within the current grace period, and returns at once. Each call
-    /// wakes the threads that wait in `shut_down` and `drain`: `shut_down` then uses the current
-    /// grace period, and `drain` ends. The first call also wakes the thread that waits in `accept`.
-    /// If no `serve` is running, the first call starts a thread that closes the connections.
-    pub(crate) fn begin_stopping(self: &Arc<Self>) {
+    /// Begins to stop the server after a drain, within what is left of the grace period. Returns at
+    /// once.
+    pub(crate) fn stop_after_drain(self: &Arc<Self>) {
         let is_first = self.advance_to(Phase::Stopping);
-        // Wake the waiting threads: `shut_down` still uses the old deadlines, and `drain` waits for
-        // its next batch.
+        self.begin_stopping(is_first);
+    }
+
+    /// Wakes the threads that wait in `shut_down` and `drain`: `shut_down` then uses the current
+    /// grace period, and `drain` ends. If the stopping phase has only just begun (`is_first`), this
+    /// also wakes the thread that waits in `accept`, and if no `serve` is running, starts a thread
+    /// that closes the connections.
+    fn begin_stopping(self: &Arc<Self>, is_first: bool) {
+        // `shut_down` still uses the old deadlines, and `drain` waits for its next batch.
         let open = lock(&self.open);
         self.one_closed.notify_all();
         drop(open);
