@@ -290,13 +290,11 @@ impl Server {
         // If the process runs out of descriptors, this one is freed. The server then accepts the
         // next client with it, and refuses that client with a 503.
         let mut reserve = ReserveDescriptor::new();
-        loop {
-            let accepted = listener.accept();
-            if shared.registry.is_stopping() {
-                refuse_all_in_listen_queue(accepted, &listener, &shared.registry);
-                break;
-            }
-            match accepted {
+        while !shared.registry.is_stopping() {
+            match listener.accept() {
+                Ok(stream) if shared.registry.is_stopping() => {
+                    refuse_with_503(&*stream, ABOUT_TO_STOP, &shared.registry)
+                }
                 Ok(stream) => {
                     reserve = reserve.or_else(ReserveDescriptor::new);
                     match reserve {
@@ -305,6 +303,10 @@ impl Server {
                             refuse_with_503(&*stream, "no descriptor is left", &shared.registry)
                         }
                     }
+                }
+                // Another process that shares the listener has made it non-blocking.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    listener.set_nonblocking(false)?;
                 }
                 Err(error) if concerns_one_client(&error) => {}
                 Err(error) => {
@@ -315,6 +317,7 @@ impl Server {
                 }
             }
         }
+        refuse_all_in_listen_queue(&listener, &shared.registry);
         drop(listener);
         shared.registry.shut_down();
         log::info!("stopped");
@@ -407,18 +410,21 @@ fn run_handler(handler: &Handler, ws: WebSocket) {
 
 /// Sends a 503 to each client that is still in the listen queue, because the server is stopping.
 /// Once a second has passed, begins no further refusal. The clients that are left are disconnected
-/// when the caller closes the listener.
-fn refuse_all_in_listen_queue(
-    mut accepted: io::Result<Arc<dyn Stream>>,
-    listener: &Listener,
-    registry: &Registry,
-) {
+/// when the caller closes the listener. (If another process shares the listener, they wait for that
+/// process instead.)
+fn refuse_all_in_listen_queue(listener: &Listener, registry: &Registry) {
     let deadline = Deadline::after(Duration::from_secs(1));
     let _ = listener.set_nonblocking(true);
-    while let (Ok(stream), false) = (&accepted, deadline.has_passed()) {
-        refuse_with_503(&**stream, ABOUT_TO_STOP, registry);
-        accepted = listener.accept();
+    while !deadline.has_passed() {
+        match listener.accept() {
+            Ok(stream) => refuse_with_503(&*stream, ABOUT_TO_STOP, registry),
+            Err(error) if concerns_one_client(&error) => {}
+            // The queue is empty, or no descriptor is left.
+            Err(_) => break,
+        }
     }
+    // Processes that share a listener also share its mode, and the others wait in `accept`.
+    let _ = listener.set_nonblocking(false);
 }
 
 /// Returns whether `accept` failed for a reason that the server can ignore: a client disconnected

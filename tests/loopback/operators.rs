@@ -1,9 +1,10 @@
 //! What applications and operators set up around a server: their own listeners, a client's address,
 //! extra headers, how a server stops, and how much is waiting to be sent.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ws101::{
@@ -28,6 +29,20 @@ fn server_runs_on_a_listener_that_exists() {
     ws.close(1000, "").unwrap();
     server.stop(Duration::from_secs(5)).unwrap();
     assert!(matches!(ws101::connect(&format!("ws://{address}")), Err(Error::Io(_))));
+}
+
+#[test]
+fn a_server_that_stops_leaves_a_shared_listener_blocking() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let shared = listener.try_clone().unwrap();
+    Server::on(listener).unwrap().spawn(echo_handler).unwrap().stop(Duration::ZERO).unwrap();
+    let accepting = run(move || shared.accept().map(|(_, client)| client));
+    // A non-blocking `accept` would fail at once, even if the client came later.
+    thread::sleep(Duration::from_millis(50));
+    let client = TcpStream::connect(address).unwrap();
+    let accepted = accepting.wait();
+    assert_eq!(accepted.unwrap(), client.local_addr().unwrap());
 }
 
 #[cfg(unix)]
