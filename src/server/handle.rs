@@ -117,8 +117,9 @@ impl Handle {
     /// The server accepts no new connection, and closes the open ones with close code 1001. Queued
     /// messages go out first, and so do the replies that a handler sends before it waits in `recv`
     /// again. If a handler is still busy after nine tenths of the grace period, its connection's
-    /// Close goes out anyway. The peers have the whole grace period to send their own Close. Then
-    /// the server aborts the connections that are still open, and `serve` returns.
+    /// Close goes out anyway. The peers have the whole grace period to send their own Close, and
+    /// pages that are being sent have as long. Then the server aborts the connections that are
+    /// still open, and `serve` returns.
     ///
     /// A second call sets a new grace period, which begins with that call.
     pub fn stop(&self, grace: Duration) {

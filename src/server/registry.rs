@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::io::{self, PipeReader};
 use std::net::Shutdown;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -41,7 +41,11 @@ pub(crate) struct Registry {
     pub(super) pending: Arc<PendingList>,
     /// The stage of each connection that holds a permit, by the connection's id.
     pub(super) open: Mutex<HashMap<u64, PermitStage>>,
+    /// Signals that a connection has closed, or that a client has been answered. Used with the lock
+    /// of `open`.
     pub(super) one_closed: Condvar,
+    /// The number of [`UnansweredGuard`]s.
+    unanswered: AtomicUsize,
     /// The server's [`Phase`], as a number that threads can read and advance without a lock.
     phase: AtomicU8,
     /// The deadlines of a draining or stopping server, and the Close that the server sends to its
@@ -117,6 +121,7 @@ impl Registry {
             pending: Arc::default(),
             open: Mutex::default(),
             one_closed: Condvar::new(),
+            unanswered: AtomicUsize::new(0),
             phase: AtomicU8::new(Phase::Accepting as u8),
             grace: Mutex::new(Grace::new(Duration::ZERO, Close::going_away())),
             is_serving: AtomicBool::new(false),
@@ -199,6 +204,18 @@ impl Registry {
         Some(Permit { registry: self.clone(), id, is_open: false })
     }
 
+    /// Counts a client that has been accepted, until the returned guard is dropped.
+    pub(crate) fn count_unanswered(self: &Arc<Self>) -> UnansweredGuard {
+        self.unanswered.fetch_add(1, SeqCst);
+        UnansweredGuard(self.clone())
+    }
+
+    /// Returns the number of clients that `serve` has accepted, and whose connection hasn't opened
+    /// and whose page or refusal isn't sent yet.
+    pub(super) fn unanswered(&self) -> usize {
+        self.unanswered.load(SeqCst)
+    }
+
     pub(crate) fn grace(&self) -> Grace {
         lock(&self.grace).clone()
     }
@@ -256,6 +273,22 @@ impl Drop for Permit {
     fn drop(&mut self) {
         if !self.is_open {
             self.registry.connection_closed(self.id);
+        }
+    }
+}
+
+/// A guard for a client that `serve` has accepted. It's dropped once the client's connection has
+/// opened, or once its page or refusal is sent. Until then, a stopping server waits for the client.
+pub(crate) struct UnansweredGuard(Arc<Registry>);
+
+impl Drop for UnansweredGuard {
+    fn drop(&mut self) {
+        let registry = &self.0;
+        registry.unanswered.fetch_sub(1, SeqCst);
+        if !registry.is_accepting() {
+            // (`shut_down` holds this lock while it reads the number, so it can't miss the signal.)
+            drop(lock(&registry.open));
+            registry.one_closed.notify_all();
         }
     }
 }

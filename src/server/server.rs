@@ -21,7 +21,7 @@ use std::time::Duration;
 use super::admission::Admission;
 use super::handle::Handle;
 use super::refusing_thread::{RefusingThread, refuse_with_503};
-use super::registry::{Registry, ReserveDescriptor};
+use super::registry::{Registry, ReserveDescriptor, UnansweredGuard};
 use super::running::RunningServer;
 use super::thread_pool::ThreadPool;
 use super::upgrade::{ABOUT_TO_STOP, Options, upgrade};
@@ -272,7 +272,8 @@ impl Server {
 
     /// Accepts connections, and runs `handler` for each one in a thread of its own, until a
     /// [`Handle`] [stops](Handle::stop) or [drains](Handle::drain) the server. Returns once all
-    /// connections have ended, or at the end of the grace period. If the handler returns an error
+    /// connections have closed and all pages and refusals have been sent, or at the end of the
+    /// grace period. If the handler returns an error
     /// or panics, its connection closes with code 1011. Fails at once if a setting is invalid, if
     /// the server has no listener, or if the thread that refuses clients can't be started.
     pub fn serve(
@@ -341,6 +342,7 @@ struct Accepted {
     id: u64,
     stream: Arc<dyn Stream>,
     shared: Arc<Shared>,
+    unanswered: UnansweredGuard,
 }
 
 type Handler = dyn Fn(WebSocket) -> Result<()> + Send + Sync;
@@ -354,21 +356,23 @@ fn give_thread(
     shared: &Arc<Shared>,
 ) {
     let id = shared.registry.next_id();
-    let accepted = Accepted { id, stream: stream.clone(), shared: shared.clone() };
+    let unanswered = shared.registry.count_unanswered();
+    let accepted = Accepted { id, stream: stream.clone(), shared: shared.clone(), unanswered };
     if let Err(error) = threads.assign(accepted) {
         log::warn!("{id} gets no thread: {error}");
-        refusing.hand_over(stream);
+        refusing.hand_over(stream, shared.registry.count_unanswered());
     }
 }
 
 // WALK: life
 /// Serves one connection from its first byte to its last, in the connection's own thread.
-fn serve_one(Accepted { id, stream, shared }: Accepted) {
+fn serve_one(Accepted { id, stream, shared, unanswered }: Accepted) {
     let Shared { options, registry, handler } = &*shared;
     log::debug!("{id} comes from {:?}", stream.peer());
     let upgraded =
         catch_unwind(AssertUnwindSafe(|| upgrade(id, stream.clone(), options, registry)));
     // On an error or a panic, `upgrade` has already sent the client any response that it could.
+    drop(unanswered);
     if let Ok(Ok(ws)) = upgraded {
         drop(stream);
         run_handler(handler, ws);

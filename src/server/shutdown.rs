@@ -5,10 +5,12 @@
 //!   default) as soon as the handler waits in `recv` or returns, so that the handler's replies go
 //!   out first. If a handler is still busy after nine tenths of the grace period, the server sends
 //!   the Close anyway. At the end of the grace period, the server aborts the connections that are
-//!   still open.
+//!   still open. Until then, it also waits for the pages and refusals that are being sent, because
+//!   the program may exit as soon as `serve` returns.
 //! - A draining server issues no more permits either. A thread sends the Closes in batches over
 //!   four fifths of the grace period, and then stops the server.
 
+use std::collections::HashMap;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, PoisonError};
 use std::thread;
@@ -85,8 +87,9 @@ impl Registry {
         }
     }
 
-    /// Closes all connections in four steps, and blocks until they have closed. If the grace period
-    /// ends first, aborts the connections that are still open.
+    /// Closes all connections in four steps, and blocks until they have closed and each pending
+    /// client has its page or refusal. If the grace period ends first, aborts the connections that
+    /// are still open.
     pub(crate) fn shut_down(&self) {
         // 1. Pending connections end at once, and no new permit is issued.
         self.pending.evict_all();
@@ -178,20 +181,22 @@ impl Registry {
         !open.is_empty() && !self.is_stopping()
     }
 
-    /// Waits until all connections have closed, for at most one second, and at most until the
-    /// deadline that `until` selects. Returns whether all have closed. If not, the caller must
+    /// Waits until all connections have closed and all pending clients are answered, for at most one
+    /// second, and at most until the deadline that `until` selects. Returns whether this is so. If
+    /// not, the caller must
     /// request the Closes again, because a Close may not have been written if its peer's buffers
     /// were full.
     fn wait_briefly_until_closed(&self, until: impl Fn(Grace) -> Deadline) -> bool {
         let mut open = lock(&self.open);
         let again = Deadline::after(Duration::from_secs(1));
+        let are_all_done = |open: &HashMap<_, _>| open.is_empty() && self.unanswered() == 0;
         while let (false, Ok(rest), Ok(until_phase_ends)) =
-            (open.is_empty(), again.remaining(), until(self.grace()).remaining())
+            (are_all_done(&open), again.remaining(), until(self.grace()).remaining())
         {
             let waited = self.one_closed.wait_timeout(open, rest.min(until_phase_ends));
             open = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        open.is_empty()
+        are_all_done(&open)
     }
 
     /// Wakes the thread that waits in `accept`, so that it notices that the server is stopping.
