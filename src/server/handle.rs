@@ -119,7 +119,8 @@ impl Handle {
     /// again. If a handler is still busy after nine tenths of the grace period, its connection's
     /// Close goes out anyway. The peers have the whole grace period to send their own Close, and
     /// pages that are being sent have as long. Then the server aborts the connections that are
-    /// still open, and `serve` returns.
+    /// still open, and `serve` returns. (On some listeners, `serve` may return later than that: see
+    /// [`Server::on`](crate::Server::on).)
     ///
     /// A second call sets a new grace period, which begins with that call.
     pub fn stop(&self, grace: Duration) {

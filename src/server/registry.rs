@@ -51,9 +51,11 @@ pub(crate) struct Registry {
     /// The deadlines of a draining or stopping server, and the Close that the server sends to its
     /// connections.
     pub(super) grace: Mutex<Grace>,
-    /// Whether `serve` is running. If so, `serve` closes the connections of a stopping server;
-    /// otherwise, `begin_stopping` starts a thread that does.
-    pub(super) is_serving: AtomicBool,
+    /// Whether `serve` is in its accept loop, and must be woken when the server stops.
+    pub(super) is_in_accept: AtomicBool,
+    /// Whether the grace period is over and the open connections have been aborted. `shut_down`
+    /// holds this lock while it runs.
+    pub(super) grace_is_over: Mutex<bool>,
 }
 
 /// The stage of a connection with a permit, from the application's check to the open WebSocket.
@@ -124,7 +126,8 @@ impl Registry {
             unanswered: AtomicUsize::new(0),
             phase: AtomicU8::new(Phase::Accepting as u8),
             grace: Mutex::new(Grace::new(Duration::ZERO, Close::going_away())),
-            is_serving: AtomicBool::new(false),
+            is_in_accept: AtomicBool::new(false),
+            grace_is_over: Mutex::new(false),
         })
     }
 
@@ -134,10 +137,10 @@ impl Registry {
         self.next_id.fetch_add(1, SeqCst)
     }
 
-    /// Records that `serve` is running. `serve` will close the connections when the server stops,
-    /// so `begin_stopping` needn't start a thread for it.
-    pub(crate) fn note_serve_runs(&self) {
-        self.is_serving.store(true, SeqCst);
+    /// Records whether `serve` is in its accept loop. `serve` then checks `is_stopping` before it
+    /// waits in `accept`: either it notices a stop, or the stop notices that `serve` must be woken.
+    pub(crate) fn set_is_in_accept(&self, is_in_accept: bool) {
+        self.is_in_accept.store(is_in_accept, SeqCst);
     }
 
     /// Returns whether the server admits new clients. Returns `false` after `stop_accepting`, and

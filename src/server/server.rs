@@ -73,6 +73,12 @@ impl Server {
     /// Creates a server for an existing `TcpListener` or `UnixListener`, for example one that a
     /// supervisor has opened. A non-blocking listener becomes blocking. (`examples/service` takes
     /// either kind from systemd.)
+    ///
+    /// To stop, the server connects to its own listener, because only a new connection ends the
+    /// wait for clients. That may fail, for example if other processes accept clients from the same
+    /// listener, if a Unix socket's path now belongs to another server, or if its permissions
+    /// exclude this process. [`Handle::stop`] then still closes the connections within the grace
+    /// period, but `serve` returns only after it has accepted another client.
     pub fn on(listener: impl Into<Listener>) -> Result<Server> {
         let listener = listener.into();
         // A non-blocking listener would make `serve` spin.
@@ -283,7 +289,6 @@ impl Server {
         self.options.validate_configuration()?;
         let Server { listener, options, registry } = self;
         let listener = listener.ok_or(Misuse::NoListener)?;
-        registry.note_serve_runs();
         log::info!("listening on {:?}", listener.wake_address()?);
         let threads = ThreadPool::new(options.limits.stack, serve_one);
         let refusing = RefusingThread::new(registry.clone())?;
@@ -291,6 +296,7 @@ impl Server {
         // If the process runs out of descriptors, this one is freed. The server then accepts the
         // next client with it, and refuses that client with a 503.
         let mut reserve = ReserveDescriptor::new();
+        shared.registry.set_is_in_accept(true);
         while !shared.registry.is_stopping() {
             match listener.accept() {
                 Ok(stream) if shared.registry.is_stopping() => {
@@ -307,7 +313,7 @@ impl Server {
                 }
                 // Another process that shares the listener has made it non-blocking.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    listener.set_nonblocking(false)?;
+                    let _ = listener.set_nonblocking(false);
                 }
                 Err(error) if concerns_one_client(&error) => {}
                 Err(error) => {
@@ -319,6 +325,7 @@ impl Server {
             }
         }
         refuse_all_in_listen_queue(&listener, &shared.registry);
+        shared.registry.set_is_in_accept(false);
         drop(listener);
         shared.registry.shut_down();
         log::info!("stopped");

@@ -7,10 +7,13 @@
 //!   the Close anyway. At the end of the grace period, the server aborts the connections that are
 //!   still open. Until then, it also waits for the pages and refusals that are being sent, because
 //!   the program may exit as soon as `serve` returns.
+//! - A thread of its own closes the connections, because `serve` may be stuck in `accept`: only a new
+//!   connection wakes that call. `serve` returns once it has left `accept`.
 //! - A draining server issues no more permits either. A thread sends the Closes in batches over
 //!   four fifths of the grace period, and then stops the server.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, PoisonError};
 use std::thread;
@@ -27,6 +30,11 @@ use crate::transport::lock::lock;
 /// The minimum pause that a draining server plans between two batches. If closing the connections
 /// one by one would need shorter pauses, each batch contains several.
 const DRAIN_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a stopping server tries to wake the thread that waits in `accept`.
+const WAKING_TIME: Duration = Duration::from_secs(2);
+/// The pause between two of these attempts.
+const WAKING_PAUSE: Duration = Duration::from_millis(50);
 
 impl Registry {
     /// Moves the server to the draining phase, with this grace period and this Close for its
@@ -65,8 +73,8 @@ impl Registry {
 
     /// Wakes the threads that wait in `shut_down` and `drain`: `shut_down` then uses the current
     /// grace period, and `drain` ends. If the stopping phase has only just begun (`is_first`), this
-    /// also wakes the thread that waits in `accept`, and if no `serve` is running, starts a thread
-    /// that closes the connections.
+    /// also starts a thread that closes the connections, and wakes the thread that waits in
+    /// `accept`.
     fn begin_stopping(self: &Arc<Self>, is_first: bool) {
         // `shut_down` still uses the old deadlines, and `drain` waits for its next batch.
         let open = lock(&self.open);
@@ -75,22 +83,34 @@ impl Registry {
         if !is_first {
             return;
         }
-        if let Some(wake_address) = &self.wake_address {
-            self.wake_accept(wake_address);
+        // `serve` can't close the connections while it's in `accept`, and waking it may fail. If the
+        // application accepts the streams itself (`Server::accept`), there's no `serve` at all.
+        let registry = self.clone();
+        let stopping = thread::Builder::new().name("stopping".into()).spawn(move || {
+            registry.shut_down();
+            registry.wake_accept_until_left();
+        });
+        if let Err(error) = stopping {
+            log::error!("stop: {error}; `serve` closes the connections once it has left `accept`");
         }
-        // If the application accepts the streams itself (`Server::accept`), there's no `serve` that
-        // would call `shut_down`.
-        if !self.is_serving.load(SeqCst) {
-            let registry = self.clone();
-            let shutting_down = thread::Builder::new().spawn(move || registry.shut_down());
-            shutting_down.map_or_else(|error| log::error!("stop: {error}"), drop);
+        if self.is_in_accept.load(SeqCst)
+            && let Err(error) = self.wake_accept()
+        {
+            log::debug!("stop: `accept` isn't woken at the first attempt: {error}");
         }
     }
 
     /// Closes all connections in four steps, and blocks until they have closed and each pending
     /// client has its page or refusal. If the grace period ends first, aborts the connections that
     /// are still open.
+    ///
+    /// `serve` calls this as well, for the clients that it has accepted last, and because the thread
+    /// that `begin_stopping` starts may not have finished. Only one of the two runs at a time.
     pub(crate) fn shut_down(&self) {
+        let mut grace_is_over = lock(&self.grace_is_over);
+        if *grace_is_over {
+            return;
+        }
         // 1. Pending connections end at once, and no new permit is issued.
         self.pending.evict_all();
         // 2. Open connections are sent their Close once queued messages and replies in progress
@@ -113,6 +133,7 @@ impl Registry {
                 log::info!("{count} connections did not close in time and are aborted");
             }
             self.open_halves().iter().for_each(|half| half.abort());
+            *grace_is_over = true;
         }
     }
 
@@ -202,10 +223,26 @@ impl Registry {
     /// Wakes the thread that waits in `accept`, so that it notices that the server is stopping.
     /// Frees the reserve descriptor first, because the connection that wakes the thread may need
     /// it.
-    fn wake_accept(&self, address: &WakeAddress) {
+    fn wake_accept(&self) -> io::Result<()> {
         drop(lock(&self.reserve).take());
-        if let Err(error) = address.wake() {
-            log::warn!("stop can't wake `accept`, which ends with the next client: {error}");
+        self.wake_address.as_ref().map_or(Ok(()), WakeAddress::wake)
+    }
+
+    /// Wakes the thread that waits in `accept` again and again, until it has left `accept`: if the
+    /// listener is shared, another process may accept the connection that should wake the thread.
+    /// Gives up after two seconds.
+    fn wake_accept_until_left(&self) {
+        let deadline = Deadline::after(WAKING_TIME);
+        while self.is_in_accept.load(SeqCst) {
+            let woken = self.wake_accept();
+            if deadline.has_passed() {
+                let why = woken.err().map(|error| format!(": {error}")).unwrap_or_default();
+                log::warn!(
+                    "stop can't wake `accept`, so `serve` returns with the next client{why}"
+                );
+                break;
+            }
+            thread::sleep(WAKING_PAUSE);
         }
     }
 }
