@@ -104,11 +104,11 @@ impl Handle {
         let registry = self.registry.clone();
         let draining = thread::Builder::new().name("draining".into()).spawn(move || {
             registry.drain(grace / 5 * 4);
-            registry.begin_stopping();
+            registry.stop_after_drain();
         });
         if let Err(error) = draining {
             log::error!("drain: {error}; the server closes all connections at once");
-            self.registry.begin_stopping();
+            self.registry.stop_after_drain();
         }
     }
 
@@ -119,8 +119,9 @@ impl Handle {
     /// again. If a handler is still busy after nine tenths of the grace period, its connection's
     /// Close goes out anyway. The peers have the whole grace period to send their own Close, except
     /// that the keepalive still gives up on a silent peer, and that a handler may call `close`,
-    /// which waits for `Limits::close`. Then the server aborts the connections that are still open,
-    /// and `serve` returns.
+    /// which waits for `Limits::close`. Pages that are being sent have as long. Then the server
+    /// aborts the connections that are still open, and `serve` returns. (On some listeners, `serve`
+    /// may return later than that: see [`Server::on`](crate::Server::on).)
     ///
     /// A second call sets a new grace period, which begins with that call.
     pub fn stop(&self, grace: Duration) {
@@ -142,8 +143,7 @@ impl Handle {
     }
 
     fn stop_with_close(&self, grace: Duration, close: Close) {
-        self.registry.set_grace(grace, close);
-        self.registry.begin_stopping();
+        self.registry.stop(grace, close);
     }
 
     /// Returns the current values of the server's counters: connections, refusals, messages and

@@ -19,7 +19,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use super::registry::Registry;
+use super::registry::{Registry, UnansweredGuard};
 use super::upgrade::{refusal_without_room, respond_and_close};
 use crate::connection::limits::Limits;
 use crate::transport::deadline::{Deadline, read_before};
@@ -36,14 +36,15 @@ const STACK: usize = 64 * 1024;
 
 /// The thread that sends a 503 to each client for which no thread can be started. It ends once this
 /// value is dropped and all waiting clients have been refused.
-pub(crate) struct RefusingThread(SyncSender<Arc<dyn Stream>>);
+pub(crate) struct RefusingThread(SyncSender<(Arc<dyn Stream>, UnansweredGuard)>);
 
 impl RefusingThread {
     pub(crate) fn new(registry: Arc<Registry>) -> io::Result<RefusingThread> {
-        let (give, given) = sync_channel::<Arc<dyn Stream>>(MAX_WAITING);
+        let (give, given) = sync_channel::<(Arc<dyn Stream>, UnansweredGuard)>(MAX_WAITING);
         let refuse_all = move || {
-            for stream in given {
+            for (stream, unanswered) in given {
                 refuse_with_503(&*stream, "no thread is left", &registry);
+                drop(unanswered);
             }
         };
         thread::Builder::new().name("refusing".into()).stack_size(STACK).spawn(refuse_all)?;
@@ -53,8 +54,8 @@ impl RefusingThread {
     /// Hands this client over to the refusing thread, and returns at once. If [`MAX_WAITING`]
     /// clients are already waiting for that thread, closes this client's connection without a
     /// response.
-    pub(crate) fn hand_over(&self, stream: Arc<dyn Stream>) {
-        if self.0.try_send(stream).is_err() {
+    pub(crate) fn hand_over(&self, stream: Arc<dyn Stream>, unanswered: UnansweredGuard) {
+        if self.0.try_send((stream, unanswered)).is_err() {
             log::debug!("a client is closed without an answer: too many wait for theirs");
         }
     }
@@ -182,7 +183,9 @@ mod tests {
         let stream = Arc::new(Silent { go: Mutex::new(gone), answers: answers.clone() });
         let registry = Registry::new(None);
         let refusing = RefusingThread::new(registry.clone()).unwrap();
-        (0..10 * MAX_WAITING).for_each(|_| refusing.hand_over(stream.clone()));
+        (0..10 * MAX_WAITING).for_each(|_| {
+            refusing.hand_over(stream.clone(), registry.count_unanswered());
+        });
         assert_eq!(answers.load(SeqCst), 0, "all were given before one was answered");
         let held = Arc::strong_count(&stream) - 1;
         assert!((MAX_WAITING..=MAX_WAITING + 1).contains(&held), "{held} are held");
@@ -193,6 +196,10 @@ mod tests {
             thread::yield_now();
         }
         assert_eq!(answers.load(SeqCst), held, "each that was held has its answer");
+        while registry.unanswered() > 0 {
+            assert!(start.elapsed() < PATIENCE, "{} still count", registry.unanswered());
+            thread::yield_now();
+        }
         assert_eq!(registry.counters().refused, [(503, held as u64)].into());
     }
 }

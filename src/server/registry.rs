@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::io::{self, PipeReader};
 use std::net::Shutdown;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -41,15 +41,21 @@ pub(crate) struct Registry {
     pub(super) pending: Arc<PendingList>,
     /// The stage of each connection that holds a permit, by the connection's id.
     pub(super) open: Mutex<HashMap<u64, PermitStage>>,
+    /// Signals that a connection has closed, or that a client has been answered. Used with the lock
+    /// of `open`.
     pub(super) one_closed: Condvar,
+    /// The number of [`UnansweredGuard`]s.
+    unanswered: AtomicUsize,
     /// The server's [`Phase`], as a number that threads can read and advance without a lock.
     phase: AtomicU8,
     /// The deadlines of a draining or stopping server, and the Close that the server sends to its
     /// connections.
     pub(super) grace: Mutex<Grace>,
-    /// Whether `serve` is running. If so, `serve` closes the connections of a stopping server;
-    /// otherwise, `begin_stopping` starts a thread that does.
-    pub(super) is_serving: AtomicBool,
+    /// Whether `serve` is in its accept loop, and must be woken when the server stops.
+    pub(super) is_in_accept: AtomicBool,
+    /// Whether the grace period is over and the open connections have been aborted. `shut_down`
+    /// holds this lock while it runs.
+    pub(super) grace_is_over: Mutex<bool>,
 }
 
 /// The stage of a connection with a permit, from the application's check to the open WebSocket.
@@ -78,12 +84,12 @@ pub(super) enum Phase {
 /// The grace period of a server that drains or stops: the deadlines for its connections, and the
 /// Close that the server sends them.
 #[derive(Clone)]
-pub(super) struct Grace {
+pub(crate) struct Grace {
     /// Until this deadline, a busy handler may still send its replies. After it, our Close goes out
     /// anyway.
     pub(super) answer_by: Deadline,
     /// The deadline at which the server aborts the connections that are still open.
-    pub(super) close_by: Deadline,
+    pub(crate) close_by: Deadline,
     pub(super) close: Close,
 }
 
@@ -117,9 +123,11 @@ impl Registry {
             pending: Arc::default(),
             open: Mutex::default(),
             one_closed: Condvar::new(),
+            unanswered: AtomicUsize::new(0),
             phase: AtomicU8::new(Phase::Accepting as u8),
             grace: Mutex::new(Grace::new(Duration::ZERO, Close::going_away())),
-            is_serving: AtomicBool::new(false),
+            is_in_accept: AtomicBool::new(false),
+            grace_is_over: Mutex::new(false),
         })
     }
 
@@ -129,10 +137,10 @@ impl Registry {
         self.next_id.fetch_add(1, SeqCst)
     }
 
-    /// Records that `serve` is running. `serve` will close the connections when the server stops,
-    /// so `begin_stopping` needn't start a thread for it.
-    pub(crate) fn note_serve_runs(&self) {
-        self.is_serving.store(true, SeqCst);
+    /// Records whether `serve` is in its accept loop. `serve` then checks `is_stopping` before it
+    /// waits in `accept`: either it notices a stop, or the stop notices that `serve` must be woken.
+    pub(crate) fn set_is_in_accept(&self, is_in_accept: bool) {
+        self.is_in_accept.store(is_in_accept, SeqCst);
     }
 
     /// Returns whether the server admits new clients. Returns `false` after `stop_accepting`, and
@@ -199,7 +207,19 @@ impl Registry {
         Some(Permit { registry: self.clone(), id, is_open: false })
     }
 
-    pub(super) fn grace(&self) -> Grace {
+    /// Counts a client that has been accepted, until the returned guard is dropped.
+    pub(crate) fn count_unanswered(self: &Arc<Self>) -> UnansweredGuard {
+        self.unanswered.fetch_add(1, SeqCst);
+        UnansweredGuard(self.clone())
+    }
+
+    /// Returns the number of clients that `serve` has accepted, and whose connection hasn't opened
+    /// and whose page or refusal isn't sent yet.
+    pub(super) fn unanswered(&self) -> usize {
+        self.unanswered.load(SeqCst)
+    }
+
+    pub(crate) fn grace(&self) -> Grace {
         lock(&self.grace).clone()
     }
 }
@@ -256,6 +276,22 @@ impl Drop for Permit {
     fn drop(&mut self) {
         if !self.is_open {
             self.registry.connection_closed(self.id);
+        }
+    }
+}
+
+/// A guard for a client that `serve` has accepted. It's dropped once the client's connection has
+/// opened, or once its page or refusal is sent. Until then, a stopping server waits for the client.
+pub(crate) struct UnansweredGuard(Arc<Registry>);
+
+impl Drop for UnansweredGuard {
+    fn drop(&mut self) {
+        let registry = &self.0;
+        registry.unanswered.fetch_sub(1, SeqCst);
+        if !registry.is_accepting() {
+            // (`shut_down` holds this lock while it reads the number, so it can't miss the signal.)
+            drop(lock(&registry.open));
+            registry.one_closed.notify_all();
         }
     }
 }

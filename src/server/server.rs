@@ -21,7 +21,7 @@ use std::time::Duration;
 use super::admission::Admission;
 use super::handle::Handle;
 use super::refusing_thread::{RefusingThread, refuse_with_503};
-use super::registry::{Registry, ReserveDescriptor};
+use super::registry::{Registry, ReserveDescriptor, UnansweredGuard};
 use super::running::RunningServer;
 use super::thread_pool::ThreadPool;
 use super::upgrade::{ABOUT_TO_STOP, Options, upgrade};
@@ -73,6 +73,12 @@ impl Server {
     /// Creates a server for an existing `TcpListener` or `UnixListener`, for example one that a
     /// supervisor has opened. A non-blocking listener becomes blocking. (`examples/service` takes
     /// either kind from systemd.)
+    ///
+    /// To stop, the server connects to its own listener, because only a new connection ends the
+    /// wait for clients. That may fail, for example if other processes accept clients from the same
+    /// listener, if a Unix socket's path now belongs to another server, or if its permissions
+    /// exclude this process. [`Handle::stop`] then still closes the connections within the grace
+    /// period, but `serve` returns only after it has accepted another client.
     pub fn on(listener: impl Into<Listener>) -> Result<Server> {
         let listener = listener.into();
         // A non-blocking listener would make `serve` spin.
@@ -274,7 +280,8 @@ impl Server {
 
     /// Accepts connections, and runs `handler` for each one in a thread of its own, until a
     /// [`Handle`] [stops](Handle::stop) or [drains](Handle::drain) the server. Returns once all
-    /// connections have ended, or at the end of the grace period. If the handler returns an error
+    /// connections have closed and all pages and refusals have been sent, or at the end of the
+    /// grace period. If the handler returns an error
     /// or panics, its connection closes with code 1011. Fails at once if a setting is invalid, if
     /// the server has no listener, or if the thread that refuses clients can't be started.
     pub fn serve(
@@ -284,7 +291,6 @@ impl Server {
         self.options.validate_configuration()?;
         let Server { listener, options, registry } = self;
         let listener = listener.ok_or(Misuse::NoListener)?;
-        registry.note_serve_runs();
         log::info!("listening on {:?}", listener.wake_address()?);
         let threads = ThreadPool::new(options.limits.stack, serve_one);
         let refusing = RefusingThread::new(registry.clone())?;
@@ -292,13 +298,12 @@ impl Server {
         // If the process runs out of descriptors, this one is freed. The server then accepts the
         // next client with it, and refuses that client with a 503.
         let mut reserve = ReserveDescriptor::new();
-        loop {
-            let accepted = listener.accept();
-            if shared.registry.is_stopping() {
-                refuse_all_in_listen_queue(accepted, &listener, &shared.registry);
-                break;
-            }
-            match accepted {
+        shared.registry.set_is_in_accept(true);
+        while !shared.registry.is_stopping() {
+            match listener.accept() {
+                Ok(stream) if shared.registry.is_stopping() => {
+                    refuse_with_503(&*stream, ABOUT_TO_STOP, &shared.registry)
+                }
                 Ok(stream) => {
                     reserve = reserve.or_else(ReserveDescriptor::new);
                     match reserve {
@@ -307,6 +312,10 @@ impl Server {
                             refuse_with_503(&*stream, "no descriptor is left", &shared.registry)
                         }
                     }
+                }
+                // Another process that shares the listener has made it non-blocking.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let _ = listener.set_nonblocking(false);
                 }
                 Err(error) if concerns_one_client(&error) => {}
                 Err(error) => {
@@ -317,6 +326,8 @@ impl Server {
                 }
             }
         }
+        refuse_all_in_listen_queue(&listener, &shared.registry);
+        shared.registry.set_is_in_accept(false);
         drop(listener);
         shared.registry.shut_down();
         log::info!("stopped");
@@ -340,6 +351,7 @@ struct Accepted {
     id: u64,
     stream: Arc<dyn Stream>,
     shared: Arc<Shared>,
+    unanswered: UnansweredGuard,
 }
 
 type Handler = dyn Fn(WebSocket) -> Result<()> + Send + Sync;
@@ -353,21 +365,23 @@ fn give_thread(
     shared: &Arc<Shared>,
 ) {
     let id = shared.registry.next_id();
-    let accepted = Accepted { id, stream: stream.clone(), shared: shared.clone() };
+    let unanswered = shared.registry.count_unanswered();
+    let accepted = Accepted { id, stream: stream.clone(), shared: shared.clone(), unanswered };
     if let Err(error) = threads.assign(accepted) {
         log::warn!("{id} gets no thread: {error}");
-        refusing.hand_over(stream);
+        refusing.hand_over(stream, shared.registry.count_unanswered());
     }
 }
 
 // WALK: life
 /// Serves one connection from its first byte to its last, in the connection's own thread.
-fn serve_one(Accepted { id, stream, shared }: Accepted) {
+fn serve_one(Accepted { id, stream, shared, unanswered }: Accepted) {
     let Shared { options, registry, handler } = &*shared;
     log::debug!("{id} comes from {:?}", stream.peer());
     let upgraded =
         catch_unwind(AssertUnwindSafe(|| upgrade(id, stream.clone(), options, registry)));
     // On an error or a panic, `upgrade` has already sent the client any response that it could.
+    drop(unanswered);
     if let Ok(Ok(ws)) = upgraded {
         drop(stream);
         run_handler(handler, ws);
@@ -409,18 +423,21 @@ fn run_handler(handler: &Handler, ws: WebSocket) {
 
 /// Sends a 503 to each client that is still in the listen queue, because the server is stopping.
 /// Once a second has passed, begins no further refusal. The clients that are left are disconnected
-/// when the caller closes the listener.
-fn refuse_all_in_listen_queue(
-    mut accepted: io::Result<Arc<dyn Stream>>,
-    listener: &Listener,
-    registry: &Registry,
-) {
+/// when the caller closes the listener. (If another process shares the listener, they wait for that
+/// process instead.)
+fn refuse_all_in_listen_queue(listener: &Listener, registry: &Registry) {
     let deadline = Deadline::after(Duration::from_secs(1));
     let _ = listener.set_nonblocking(true);
-    while let (Ok(stream), false) = (&accepted, deadline.has_passed()) {
-        refuse_with_503(&**stream, ABOUT_TO_STOP, registry);
-        accepted = listener.accept();
+    while !deadline.has_passed() {
+        match listener.accept() {
+            Ok(stream) => refuse_with_503(&*stream, ABOUT_TO_STOP, registry),
+            Err(error) if concerns_one_client(&error) => {}
+            // The queue is empty, or no descriptor is left.
+            Err(_) => break,
+        }
     }
+    // Processes that share a listener also share its mode, and the others wait in `accept`.
+    let _ = listener.set_nonblocking(false);
 }
 
 /// Returns whether `accept` failed for a reason that the server can ignore: a client disconnected

@@ -5,10 +5,15 @@
 //!   default) as soon as the handler waits in `recv` or returns, so that the handler's replies go
 //!   out first. If a handler is still busy after nine tenths of the grace period, the server sends
 //!   the Close anyway. At the end of the grace period, the server aborts the connections that are
-//!   still open.
+//!   still open. Until then, it also waits for the pages and refusals that are being sent, because
+//!   the program may exit as soon as `serve` returns.
+//! - A thread of its own closes the connections, because `serve` may be stuck in `accept`: only a new
+//!   connection wakes that call. `serve` returns once it has left `accept`.
 //! - A draining server issues no more permits either. A thread sends the Closes in batches over
 //!   four fifths of the grace period, and then stops the server.
 
+use std::collections::HashMap;
+use std::io;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, PoisonError};
 use std::thread;
@@ -26,6 +31,11 @@ use crate::transport::lock::lock;
 /// one by one would need shorter pauses, each batch contains several.
 const DRAIN_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long a stopping server tries to wake the thread that waits in `accept`.
+const WAKING_TIME: Duration = Duration::from_secs(2);
+/// The pause between two of these attempts.
+const WAKING_PAUSE: Duration = Duration::from_millis(50);
+
 impl Registry {
     /// Moves the server to the draining phase, with this grace period and this Close for its
     /// connections. If this returns `true`, the caller must then arrange for `drain` to run.
@@ -41,41 +51,66 @@ impl Registry {
         is_first
     }
 
-    /// Sets the Close that a stopping server sends to its connections, and the grace period, which
-    /// begins now.
-    pub(crate) fn set_grace(&self, grace: Duration, close: Close) {
-        *lock(&self.grace) = Grace::new(grace, close);
+    /// Begins to stop the server with this grace period, which begins now, and with this Close for
+    /// its connections. Returns at once. If the server is already stopping, this replaces its grace
+    /// period and its Close.
+    pub(crate) fn stop(self: &Arc<Self>, grace: Duration, close: Close) {
+        // The lock is held until the phase has changed. Otherwise, `enter_draining` could come in
+        // between and replace this grace period with its own.
+        let mut current = lock(&self.grace);
+        *current = Grace::new(grace, close);
+        let is_first = self.advance_to(Phase::Stopping);
+        drop(current);
+        self.begin_stopping(is_first);
     }
 
-    /// Begins to stop the server within the current grace period, and returns at once. Each call
-    /// wakes the threads that wait in `shut_down` and `drain`: `shut_down` then uses the current
-    /// grace period, and `drain` ends. The first call also wakes the thread that waits in `accept`.
-    /// If no `serve` is running, the first call starts a thread that closes the connections.
-    pub(crate) fn begin_stopping(self: &Arc<Self>) {
+    /// Begins to stop the server after a drain, within what is left of the grace period. Returns at
+    /// once.
+    pub(crate) fn stop_after_drain(self: &Arc<Self>) {
         let is_first = self.advance_to(Phase::Stopping);
-        // Wake the waiting threads: `shut_down` still uses the old deadlines, and `drain` waits for
-        // its next batch.
+        self.begin_stopping(is_first);
+    }
+
+    /// Wakes the threads that wait in `shut_down` and `drain`: `shut_down` then uses the current
+    /// grace period, and `drain` ends. If the stopping phase has only just begun (`is_first`), this
+    /// also starts a thread that closes the connections, and wakes the thread that waits in
+    /// `accept`.
+    fn begin_stopping(self: &Arc<Self>, is_first: bool) {
+        // `shut_down` still uses the old deadlines, and `drain` waits for its next batch.
         let open = lock(&self.open);
         self.one_closed.notify_all();
         drop(open);
         if !is_first {
             return;
         }
-        if let Some(wake_address) = &self.wake_address {
-            self.wake_accept(wake_address);
+        // `serve` can't close the connections while it's in `accept`, and waking it may fail. If the
+        // application accepts the streams itself (`Server::accept`), there's no `serve` at all.
+        let registry = self.clone();
+        let stopping = thread::Builder::new().name("stopping".into()).spawn(move || {
+            registry.shut_down();
+            registry.wake_accept_until_left();
+        });
+        if let Err(error) = stopping {
+            log::error!("stop: {error}; `serve` closes the connections once it has left `accept`");
         }
-        // If the application accepts the streams itself (`Server::accept`), there's no `serve` that
-        // would call `shut_down`.
-        if !self.is_serving.load(SeqCst) {
-            let registry = self.clone();
-            let shutting_down = thread::Builder::new().spawn(move || registry.shut_down());
-            shutting_down.map_or_else(|error| log::error!("stop: {error}"), drop);
+        if self.is_in_accept.load(SeqCst)
+            && let Err(error) = self.wake_accept()
+        {
+            log::debug!("stop: `accept` isn't woken at the first attempt: {error}");
         }
     }
 
-    /// Closes all connections in four steps, and blocks until they have closed. If the grace period
-    /// ends first, aborts the connections that are still open.
+    /// Closes all connections in four steps, and blocks until they have closed and each pending
+    /// client has its page or refusal. If the grace period ends first, aborts the connections that
+    /// are still open.
+    ///
+    /// `serve` calls this as well, for the clients that it has accepted last, and because the thread
+    /// that `begin_stopping` starts may not have finished. Only one of the two runs at a time.
     pub(crate) fn shut_down(&self) {
+        let mut grace_is_over = lock(&self.grace_is_over);
+        if *grace_is_over {
+            return;
+        }
         // 1. Pending connections end at once, and no new permit is issued.
         self.pending.evict_all();
         // 2. Open connections are sent their Close once queued messages and replies in progress
@@ -98,6 +133,7 @@ impl Registry {
                 log::info!("{count} connections did not close in time and are aborted");
             }
             self.open_halves().iter().for_each(|half| half.abort());
+            *grace_is_over = true;
         }
     }
 
@@ -166,29 +202,47 @@ impl Registry {
         !open.is_empty() && !self.is_stopping()
     }
 
-    /// Waits until all connections have closed, for at most one second, and at most until the
-    /// deadline that `until` selects. Returns whether all have closed. If not, the caller must
+    /// Waits until all connections have closed and all pending clients are answered, for at most one
+    /// second, and at most until the deadline that `until` selects. Returns whether this is so. If
+    /// not, the caller must
     /// request the Closes again, because a Close may not have been written if its peer's buffers
     /// were full.
     fn wait_briefly_until_closed(&self, until: impl Fn(Grace) -> Deadline) -> bool {
         let mut open = lock(&self.open);
         let again = Deadline::after(Duration::from_secs(1));
+        let are_all_done = |open: &HashMap<_, _>| open.is_empty() && self.unanswered() == 0;
         while let (false, Ok(rest), Ok(until_phase_ends)) =
-            (open.is_empty(), again.remaining(), until(self.grace()).remaining())
+            (are_all_done(&open), again.remaining(), until(self.grace()).remaining())
         {
             let waited = self.one_closed.wait_timeout(open, rest.min(until_phase_ends));
             open = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        open.is_empty()
+        are_all_done(&open)
     }
 
     /// Wakes the thread that waits in `accept`, so that it notices that the server is stopping.
     /// Frees the reserve descriptor first, because the connection that wakes the thread may need
     /// it.
-    fn wake_accept(&self, address: &WakeAddress) {
+    fn wake_accept(&self) -> io::Result<()> {
         drop(lock(&self.reserve).take());
-        if let Err(error) = address.wake() {
-            log::warn!("stop can't wake `accept`, which ends with the next client: {error}");
+        self.wake_address.as_ref().map_or(Ok(()), WakeAddress::wake)
+    }
+
+    /// Wakes the thread that waits in `accept` again and again, until it has left `accept`: if the
+    /// listener is shared, another process may accept the connection that should wake the thread.
+    /// Gives up after two seconds.
+    fn wake_accept_until_left(&self) {
+        let deadline = Deadline::after(WAKING_TIME);
+        while self.is_in_accept.load(SeqCst) {
+            let woken = self.wake_accept();
+            if deadline.has_passed() {
+                let why = woken.err().map(|error| format!(": {error}")).unwrap_or_default();
+                log::warn!(
+                    "stop can't wake `accept`, so `serve` returns with the next client{why}"
+                );
+                break;
+            }
+            thread::sleep(WAKING_PAUSE);
         }
     }
 }

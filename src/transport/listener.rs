@@ -4,7 +4,7 @@
 //! socket that a proxy connects to, or one whose port a test must know before the server starts.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 #[cfg(unix)]
 use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener, UnixStream};
 use std::sync::Arc;
@@ -111,14 +111,22 @@ impl WakeAddress {
     pub(crate) fn wake(&self) -> io::Result<()> {
         match self {
             WakeAddress::Tcp(address) => {
-                let mut address = *address;
-                if address.ip().is_unspecified() {
-                    address.set_ip(match address {
-                        SocketAddr::V4(_) => [127, 0, 0, 1].into(),
-                        SocketAddr::V6(_) => [0, 0, 0, 0, 0, 0, 0, 1].into(),
-                    });
+                let connect = |ip: Option<IpAddr>| {
+                    let mut address = *address;
+                    ip.into_iter().for_each(|ip| address.set_ip(ip));
+                    TcpStream::connect_timeout(&address, Duration::from_secs(1)).map(drop)
+                };
+                match address.ip() {
+                    IpAddr::V4(ip) if ip.is_unspecified() => {
+                        connect(Some(Ipv4Addr::LOCALHOST.into()))
+                    }
+                    // Some machines have no ::1. A listener on :: usually accepts IPv4 as well.
+                    IpAddr::V6(ip) if ip.is_unspecified() => {
+                        connect(Some(Ipv6Addr::LOCALHOST.into()))
+                            .or_else(|_| connect(Some(Ipv4Addr::LOCALHOST.into())))
+                    }
+                    _ => connect(None),
                 }
-                TcpStream::connect_timeout(&address, Duration::from_secs(1)).map(drop)
             }
             #[cfg(unix)]
             WakeAddress::Unix(address) => UnixStream::connect_addr(address).map(drop),
@@ -154,5 +162,14 @@ mod tests {
             let wake_address = WakeAddress::Tcp(address.parse().unwrap());
             assert_eq!(wake_address.is_loopback(), is_loopback, "{address}");
         }
+    }
+
+    #[test]
+    fn a_listener_on_all_addresses_is_woken_over_ipv4_where_ipv6_has_no_loopback() {
+        // Nothing listens on ::1 at this port, as if there were no ::1.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        WakeAddress::Tcp((Ipv6Addr::UNSPECIFIED, port).into()).wake().unwrap();
+        listener.accept().unwrap();
     }
 }

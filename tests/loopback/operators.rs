@@ -1,9 +1,11 @@
 //! What applications and operators set up around a server: their own listeners, a client's address,
 //! extra headers, how a server stops, and how much is waiting to be sent.
 
-use std::net::TcpListener;
-use std::sync::Mutex;
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ws101::{
@@ -30,6 +32,20 @@ fn server_runs_on_a_listener_that_exists() {
     assert!(matches!(ws101::connect(&format!("ws://{address}")), Err(Error::Io(_))));
 }
 
+#[test]
+fn a_server_that_stops_leaves_a_shared_listener_blocking() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let shared = listener.try_clone().unwrap();
+    Server::on(listener).unwrap().spawn(echo_handler).unwrap().stop(Duration::ZERO).unwrap();
+    let accepting = run(move || shared.accept().map(|(_, client)| client));
+    // A non-blocking `accept` would fail at once, even if the client came later.
+    thread::sleep(Duration::from_millis(50));
+    let client = TcpStream::connect(address).unwrap();
+    let accepted = accepting.wait();
+    assert_eq!(accepted.unwrap(), client.local_addr().unwrap());
+}
+
 #[cfg(unix)]
 #[test]
 fn server_runs_on_a_unix_socket_and_stops() {
@@ -51,6 +67,67 @@ fn server_runs_on_a_unix_socket_and_stops() {
     stopped.wait().unwrap();
     assert_eq!(handle.counters().open, 0);
     std::fs::remove_file(&path).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_server_whose_unix_path_belongs_to_another_now_still_closes_its_connections() {
+    use std::os::unix::net::{UnixListener, UnixStream};
+    let path = std::env::temp_dir().join(format!("ws101-rebound-{}.socket", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let server =
+        Server::on(UnixListener::bind(&path).unwrap()).unwrap().spawn(echo_handler).unwrap();
+    let connect = || {
+        let stream = UnixStream::connect(&path).unwrap();
+        Client::new("ws://localhost/").connect_over(stream).unwrap()
+    };
+    // The second client never reads its Close, so it must be aborted.
+    let (mut ws, _silent) = (connect(), connect());
+    std::fs::remove_file(&path).unwrap();
+    let _next = UnixListener::bind(&path).unwrap();
+    let handle = server.handle();
+    handle.stop(Duration::from_millis(100));
+    let ended = run(move || ws.recv().map(|message| (message, ws.closed_with().unwrap().code.0)));
+    assert_eq!(ended.wait().unwrap(), (None, 1001));
+    let start = Instant::now();
+    while handle.counters().open > 0 {
+        assert!(start.elapsed() < PATIENCE, "a silent client isn't aborted");
+        thread::yield_now();
+    }
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_server_whose_listener_is_shared_still_closes_its_connections() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let other = listener.try_clone().unwrap();
+    // Another acceptor, which drops all the clients that it gets.
+    thread::spawn(move || while other.accept().is_ok() {});
+    let server = Server::on(listener).unwrap().spawn(echo_handler).unwrap();
+    let start = Instant::now();
+    let mut ws = loop {
+        assert!(start.elapsed() < PATIENCE, "the server gets no client");
+        if let Ok(ws) = ws101::connect(&format!("ws://{address}")) {
+            break ws;
+        }
+    };
+    server.handle().stop(Duration::from_secs(1));
+    let ended = run(move || ws.recv().map(|message| (message, ws.closed_with().unwrap().code.0)));
+    assert_eq!(ended.wait().unwrap(), (None, 1001));
+    // It leaves `accept` once it is woken, or with its next client.
+    let stopped = Arc::new(AtomicBool::new(false));
+    let has_stopped = stopped.clone();
+    let joining = run(move || {
+        server.join().unwrap();
+        has_stopped.store(true, SeqCst);
+    });
+    let start = Instant::now();
+    while !stopped.load(SeqCst) && start.elapsed() < PATIENCE {
+        thread::sleep(Duration::from_millis(100));
+        let _ = TcpStream::connect(address);
+    }
+    joining.wait();
 }
 
 #[test]

@@ -269,6 +269,25 @@ fn a_server_that_stops_frees_its_port_while_it_waits_for_the_last_connection() {
 }
 
 #[test]
+fn a_page_that_is_being_sent_as_the_server_stops_arrives_whole_within_the_grace() {
+    const LENGTH: usize = 32 << 20;
+    let page = |_: &_| Some(Response::new("application/octet-stream", vec![b'p'; LENGTH]));
+    let server = serve(|server| server.http(page), echo_handler);
+    let mut peer = server.dial();
+    peer.write(plain());
+    peer.read_exact::<1>();
+    let (tell, joined) = channel();
+    thread::spawn(move || tell.send(server.stop(PATIENCE)));
+    let early = joined.recv_timeout(SOON);
+    assert!(early.is_err(), "`serve` returns while the page is being sent");
+    let mut rest = Vec::new();
+    peer.stream.read_to_end(&mut rest).unwrap();
+    let body = rest.iter().rev().take_while(|byte| **byte == b'p').count();
+    assert_eq!(body, LENGTH);
+    joined.recv_timeout(PATIENCE).unwrap().unwrap();
+}
+
+#[test]
 fn a_client_that_comes_as_the_server_stops_gets_503() {
     let server = Server::bind("127.0.0.1:0").unwrap();
     let (address, handle) = (server.local_addr().unwrap(), server.handle());

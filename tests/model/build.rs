@@ -9,7 +9,7 @@ use std::{env, fs, io};
 
 /// What holds the rules up: a name, a scenario that finds a fault without it, its file, the code, and what stands there
 /// without it.
-const GUARDS: [(&str, &str, &str, &str, &str); 15] = [
+const GUARDS: [(&str, &str, &str, &str, &str); 16] = [
     (
         "settling after a write",
         "sends and pings",
@@ -114,6 +114,13 @@ const GUARDS: [(&str, &str, &str, &str, &str); 15] = [
         "server/registry.rs",
         "            write_half\n                .request_close_briefly(CloseRequest::of_stopping_server(close, Urgency::WhenIdle));\n",
         "",
+    ),
+    (
+        "keeping the grace locked until the server stops",
+        "a drain beside a stop",
+        "server/shutdown.rs",
+        "        let is_first = self.advance_to(Phase::Stopping);\n        drop(current);\n",
+        "        drop(current);\n        let is_first = self.advance_to(Phase::Stopping);\n",
     ),
 ];
 

@@ -5,10 +5,11 @@
 //! under systemd, or by hand: systemd-socket-activate --listen 127.0.0.1:9001 PROGRAM
 //!
 //! - **Socket activation.** systemd opens the socket, starts the program when the first client
-//!   connects, and keeps the socket while the program restarts. Clients that connect meanwhile
-//!   wait, and none is refused. The variables `LISTEN_FDS` and `LISTEN_PID` tell the program that
-//!   it has been given a socket. Only unsafe code can turn a descriptor's number into a socket. The
-//!   library has no unsafe code, so the crate `listenfd` does it here.
+//!   connects, and keeps the socket while the program restarts. From SIGTERM until the old process
+//!   stops accepting, new clients receive a 503. Clients that connect later wait for the new
+//!   process. The variables `LISTEN_FDS` and `LISTEN_PID` tell the program that it has been given a
+//!   socket. Only unsafe code can turn a descriptor's number into a socket. The library has no
+//!   unsafe code, so the crate `listenfd` does it here.
 //! - **Readiness.** A load balancer requests `/ready`, and sends new clients elsewhere while the answer is 503.
 //! - **Signals.** On SIGTERM or Ctrl-C the server closes its connections, a few at a time, and ends. `std` has
 //!   no signals, so here the crate `ctrlc` handles them.

@@ -10,6 +10,7 @@
 //! - A pong or a Close that becomes due during a long write is sent after it.
 //! - Messages that were queued or begun, and replies that a handler makes while the server stops, are sent
 //!   before the Close.
+//! - A server that is stopped keeps the grace period of `stop`, even if a drain begins at the same time.
 //! - However a connection ends (either end closes it, it's dropped or cut, the server stops), no thread is
 //!   left waiting.
 //!
@@ -48,7 +49,7 @@ const WHOLE: [Scenario; 5] = [
     ("a look beside a flush", scenarios::a_look_beside_a_flush),
 ];
 
-const SAMPLED: [Scenario; 14] = [
+const SAMPLED: [Scenario; 15] = [
     ("sends and pings", scenarios::sends_and_pings),
     ("a pong within a long message", scenarios::a_pong_within_a_long_message),
     ("a close from elsewhere", scenarios::a_close_from_elsewhere),
@@ -65,6 +66,7 @@ const SAMPLED: [Scenario; 14] = [
         "the server stops while a handler answers",
         scenarios::the_server_stops_while_a_handler_answers,
     ),
+    ("a drain beside a stop", scenarios::a_drain_beside_a_stop),
     // The last one, because it takes longest and only one guard needs it.
     ("large messages", scenarios::large_messages),
 ];

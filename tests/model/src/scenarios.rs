@@ -459,3 +459,15 @@ pub fn the_server_stops_while_a_handler_answers() {
     let heard: Vec<u8> = wire.heard().iter().map(|frame| frame.first).collect();
     assert_eq!(heard, [0x81, 0x81, CLOSE]);
 }
+
+/// The server stops at once while another thread begins to drain it: it ends with the grace of `stop`,
+/// whichever came first.
+pub fn a_drain_beside_a_stop() {
+    let registry = Registry::new(None);
+    let draining = Handle { registry: registry.clone() };
+    let draining = spawn(move || draining.drain(Duration::from_secs(3600)));
+    Handle { registry: registry.clone() }.stop(Duration::ZERO);
+    assert!(registry.grace().close_by.has_passed(), "the grace is that of the drain");
+    draining.join().expect("it returns at once");
+    assert!(registry.grace().close_by.has_passed(), "the grace is that of the drain");
+}
