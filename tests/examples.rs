@@ -5,6 +5,8 @@
 #[cfg(unix)]
 #[path = "examples/ctrl_c.rs"]
 mod ctrl_c;
+#[path = "examples/files.rs"]
+mod files;
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
