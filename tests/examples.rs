@@ -2,6 +2,8 @@
 //! its output, in their order. Ports differ from run to run, so the tests replace each port with
 //! 9001.
 
+#[path = "examples/broadcast.rs"]
+mod broadcast;
 #[cfg(unix)]
 #[path = "examples/ctrl_c.rs"]
 mod ctrl_c;
