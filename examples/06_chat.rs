@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use ws101::{
-    Explainer, Limits, Message, Outbox, PreparedMessage, Response, Result, Server, WebSocket,
+    Error, Explainer, Limits, Message, Outbox, PreparedMessage, Response, Result, Server, WebSocket,
 };
 
 /// How many messages may wait in a member's queue. If one more comes, the server aborts the
@@ -24,7 +24,7 @@ use ws101::{
 const BOUND: usize = 64;
 
 /// The members' outboxes, by the ids of their connections.
-type Members = Mutex<HashMap<u64, Outbox>>;
+pub type Members = Mutex<HashMap<u64, Outbox>>;
 
 fn main() -> Result<()> {
     help::print_if_asked(include_str!("06_chat.rs"));
@@ -51,7 +51,7 @@ fn main() -> Result<()> {
 }
 
 /// Serves one member, from joining to leaving.
-fn serve_member(mut ws: WebSocket, members: &Members) -> Result<()> {
+pub fn serve_member(mut ws: WebSocket, members: &Members) -> Result<()> {
     let name = format!("guest {}", ws.id());
     members.lock().unwrap().insert(ws.id(), ws.outbox(BOUND)?);
     tell_all(members, &format!("{name} comes in"));
@@ -72,12 +72,14 @@ fn relay_messages(ws: &mut WebSocket, name: &str, members: &Members) -> Result<(
 }
 
 /// Encodes a message once, and puts it into each member's queue. This never waits for a member.
-fn tell_all(members: &Members, text: &str) {
+pub fn tell_all(members: &Members, text: &str) {
     let message = PreparedMessage::new(text);
     for outbox in members.lock().unwrap().values() {
-        // The member is too slow, or has left. The abort ends its `recv` loop, and `serve_member`
-        // then removes it from `members`.
-        if outbox.try_send(&message).is_err() {
+        // The queue is full, so the member is too slow. The abort ends its `recv` loop, and
+        // `serve_member` then removes it from `members`. A member whose connection is closing gets
+        // no abort (`try_send` then fails with `Closed`), because it may still be receiving what
+        // was queued before.
+        if let Err(Error::WriteTimeout) = outbox.try_send(&message) {
             outbox.abort();
         }
     }

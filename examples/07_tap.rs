@@ -8,8 +8,11 @@
 //! next: 08_rooms, a server that checks which clients may connect
 //!
 //! The tap passes the bytes on unchanged. The explanations come from `src/explain`, and each begins
-//! with the number of its connection. Ctrl-C ends the tap and the TCP connections to both ends. The
-//! tap sends no Close, because it's neither the client nor the server.
+//! with the number of its connection. A target that doesn't answer delays neither the other clients
+//! nor Ctrl-C, because the tap connects to the target in each connection's own thread.
+//!
+//! Ctrl-C ends the tap and the TCP connections to both ends. The tap sends no Close, because it's
+//! neither the client nor the server.
 
 #[path = "shared/ctrl_c.rs"]
 mod ctrl_c;
@@ -17,19 +20,21 @@ mod ctrl_c;
 mod help;
 
 use std::fs::File;
-use std::io::{ErrorKind, IoSlice};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::io::{self, ErrorKind, IoSlice};
+use std::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use ws101::explain::annotation::Annotation;
 use ws101::explain::print::Style;
 use ws101::frames::header::Role;
 use ws101::{Explainer, Result, Stream, Tap};
 
 /// How long the tap waits after `accept` has failed, before it tries again.
 const REST: Duration = Duration::from_millis(50);
+/// How long each of the target's addresses may take to accept a connection.
+const DIAL: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     help::print_if_asked(include_str!("07_tap.rs"));
@@ -73,29 +78,51 @@ fn relay(listen: &str, target: &str, explainer: Explainer) -> Result<()> {
                 continue;
             }
         };
-        let server = match TcpStream::connect(target) {
-            Ok(server) => server,
-            Err(error) => {
-                eprintln!("{name} gets no connection to {target}: {error}");
-                continue;
-            }
-        };
-        // Send each piece at once. If this setting fails, the bytes still pass, only later.
-        let _ = client.set_nodelay(true).and(server.set_nodelay(true));
-        // On the stream to the client, this program stands in for the server: what it reads comes
-        // from the client, and what it writes from the server.
-        let client = Arc::new(Tap::new(client, Role::Server, explainer.sink(name.clone())));
-        let server = Arc::new(server);
-        let (from_client, to_server) = (client.clone(), server.clone());
-        let there = thread::Builder::new().spawn(move || pump(&*from_client, &*to_server));
-        let closes = client.clone();
-        let back = thread::Builder::new().spawn(move || pump(&*server, &*client));
-        if let Err(error) = there.and(back) {
+        let (target, sink) = (target.to_owned(), explainer.sink(name.clone()));
+        let for_thread = name.clone();
+        let thread = thread::Builder::new();
+        if let Err(error) = thread.spawn(move || connect_both(&for_thread, client, &target, sink)) {
             eprintln!("{name} gets no thread: {error}");
-            let _ = closes.shutdown(Shutdown::Both);
         }
     }
     Ok(())
+}
+
+/// Connects to the target, and passes on the bytes of both directions until both have ended.
+fn connect_both(
+    name: &str,
+    client: TcpStream,
+    target: &str,
+    sink: impl Fn(Annotation) + Send + Sync + 'static,
+) {
+    let server = match dial(target) {
+        Ok(server) => server,
+        Err(error) => return eprintln!("{name} gets no connection to {target}: {error}"),
+    };
+    // Send each piece at once. If this setting fails, the bytes still pass, only later.
+    let _ = client.set_nodelay(true).and(server.set_nodelay(true));
+    // On the stream to the client, this program stands in for the server: what it reads comes from
+    // the client, and what it writes from the server.
+    let client = Tap::new(client, Role::Server, sink);
+    thread::scope(|scope| {
+        match thread::Builder::new().spawn_scoped(scope, || pump(&client, &server)) {
+            Ok(_) => pump(&server, &client),
+            Err(error) => eprintln!("{name} gets no thread: {error}"),
+        }
+    });
+}
+
+/// Connects to the first of the target's addresses that accepts in time. If none does, returns the
+/// last one's error.
+fn dial(target: &str) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(ErrorKind::NotFound, "the name has no address");
+    for address in target.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, DIAL) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 /// Copies bytes from one stream to the other. When `from` ends, ends this direction of `to`, too.

@@ -14,7 +14,8 @@
 //!   slow receiver slows the sender down.
 //! - A text message with the file's SHA-1 follows. TCP's checksum is weak, a disk may fail, and a
 //!   sender may stop half-way, so the receiver computes the SHA-1 too. It gives the file its final
-//!   name only if both are equal.
+//!   name only if both are equal. If two clients put the same name at once, each writes a temporary
+//!   file of its own, and the file of the one that finishes later replaces the other.
 //! - Both ends answer pings during a transfer, because control frames may come between fragments.
 //! - `max_stream` limits the size of a file, so `max_message` can stay small.
 
@@ -24,7 +25,7 @@ mod ctrl_c;
 mod help;
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use sha1::{Digest, Sha1};
@@ -32,6 +33,8 @@ use ws101::{Client, CloseCode, Error, Limits, MessageKind, Refusal, Result, Serv
 
 /// The largest file, in bytes, that either end accepts.
 const LARGEST: u64 = 4 << 30;
+/// The end of each temporary name. No client may put or get a name that ends like this.
+const UNFINISHED: &str = ".unfinished";
 
 fn main() -> Result<()> {
     help::print_if_asked(include_str!("14_files.rs"));
@@ -58,12 +61,13 @@ fn serve(server: Server, folder: PathBuf) -> Result<()> {
     ctrl_c::stops(server.handle());
     println!("listening on ws://{}", server.local_addr()?);
     // The path is the file's name. A stranger chooses it, so only letters, digits, `-`, `_` and
-    // dots are allowed, and no dot at the beginning.
+    // dots are allowed, no dot at the beginning or the end, and no temporary name.
     let server = server.limits(limits()).authorize(|request| match name_in(request.path()) {
         Some(_) => Ok(()),
         None => Err(Refusal::because(
             404,
-            "A file's name has letters, digits, `-`, `_`, and dots within.",
+            "A file's name has letters, digits, `-`, `_`, and dots within. It doesn't end in \
+             `.unfinished`.",
         )),
     });
     server.serve(move |mut ws| {
@@ -88,7 +92,11 @@ fn serve(server: Server, folder: PathBuf) -> Result<()> {
 fn name_in(path: &str) -> Option<&str> {
     let name = path.strip_prefix('/')?;
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    (name.bytes().all(is_plain) && !name.starts_with('.') && !name.is_empty()).then_some(name)
+    let has_dot_outside = name.starts_with('.') || name.ends_with('.');
+    // Some file systems don't distinguish `a.unfinished` from `a.UNFINISHED`.
+    let is_temporary = name.to_ascii_lowercase().ends_with(UNFINISHED);
+    let is_allowed = name.bytes().all(is_plain) && !has_dot_outside && !is_temporary;
+    (is_allowed && !name.is_empty()).then_some(name)
 }
 
 fn connect(url: &str, file: &Path, what: &str) -> Result<WebSocket> {
@@ -123,25 +131,49 @@ fn send(ws: &mut WebSocket, file: File) -> Result<()> {
     ws.send(file.sum())
 }
 
-/// Receives a file under a temporary name, and renames it if its SHA-1 matches the sender's. If the
-/// SHA-1 doesn't match, deletes the file and fails. (If the connection breaks before that, the
-/// temporary file stays.)
+/// Receives a file under a temporary name, and renames it if its SHA-1 matches the sender's.
+/// Otherwise, or if the connection breaks before that, deletes the temporary file and fails.
 fn receive(ws: &mut WebSocket, path: &Path, done: &str) -> Result<()> {
-    let unfinished = path.with_extension("unfinished");
-    let Some(message) = ws.recv_stream()? else { return Err(Error::other("the sender closed")) };
-    let mut message = Summed::new(message);
-    io::copy(&mut message, &mut File::create(&unfinished)?)?;
-    let (bytes, sum) = (message.bytes, message.sum());
-    match ws.recv()? {
-        Some(sent) if sent.as_text() == Some(&sum) => fs::rename(&unfinished, path)?,
-        _ => {
-            fs::remove_file(&unfinished)?;
-            return Err(Error::other("what came isn't what was sent"));
-        }
+    let (unfinished, file) = create_unfinished(path, ws.id())?;
+    let received = write_verified(ws, file).and_then(|received| {
+        fs::rename(&unfinished, path)?;
+        Ok(received)
+    });
+    if received.is_err() {
+        let _ = fs::remove_file(&unfinished);
     }
+    let (bytes, sum) = received?;
     let report = format!("{done}: {bytes} bytes, SHA-1 {sum}");
     println!("{report}");
     ws.send(report)
+}
+
+/// Creates a file for one transfer alone, and returns it with its temporary name: the final name,
+/// a number and `.unfinished`. The number is the connection's. If there's such a file already, it
+/// belongs to another process, or was left by one that crashed, so the next number is tried.
+fn create_unfinished(path: &Path, mut number: u64) -> Result<(PathBuf, File)> {
+    loop {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{number}{UNFINISHED}"));
+        match File::create_new(&name) {
+            Ok(file) => return Ok((name.into(), file)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Writes the message that comes into the file, and compares its SHA-1 with the one that the sender
+/// then sends. Returns the file's length and SHA-1.
+fn write_verified(ws: &mut WebSocket, mut file: File) -> Result<(u64, String)> {
+    let Some(message) = ws.recv_stream()? else { return Err(Error::other("the sender closed")) };
+    let mut message = Summed::new(message);
+    io::copy(&mut message, &mut file)?;
+    let (bytes, sum) = (message.bytes, message.sum());
+    match ws.recv()? {
+        Some(sent) if sent.as_text() == Some(&sum) => Ok((bytes, sum)),
+        _ => Err(Error::other("what came isn't what was sent")),
+    }
 }
 
 /// Reads from another reader, computes the SHA-1 of what it reads, and prints a line of progress

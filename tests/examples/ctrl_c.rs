@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ws101::{Client, CloseCode, Error, RunningServer, Server};
 
@@ -162,6 +162,43 @@ fn ctrl_c_at_the_tap_ends_its_streams_after_what_it_has_seen_is_explained() {
     assert_eq!(closed.recv_timeout(PATIENCE).unwrap(), None);
     tap.await_line("#1 client → server, byte 0: a request for a WebSocket");
     assert!(tap.status().success());
+}
+
+#[test]
+#[cfg(target_os = "linux")] // Elsewhere a full queue may refuse, and connections are listed in another place.
+fn a_target_that_does_not_answer_delays_neither_other_clients_nor_ctrl_c() {
+    // No program accepts there: once the listen queue is full, the operating system no longer
+    // answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let moment = Duration::from_millis(100);
+    let _full: Vec<_> =
+        std::iter::from_fn(|| TcpStream::connect_timeout(&address, moment).ok()).collect();
+    let mut tap = Running::start("07_tap", &["ADDRESS", "URL"], &address.to_string());
+    let at = tap.printed_address();
+    let clients = [(); 3].map(|()| TcpStream::connect(&at).unwrap());
+    // The tap dials for each of them, though it gets no answer for any.
+    let start = Instant::now();
+    while dials(address) < clients.len() {
+        assert!(start.elapsed() < PATIENCE, "{} dials", dials(address));
+        thread::yield_now();
+    }
+    tap.interrupt();
+    assert!(tap.status().success());
+}
+
+/// How many sockets of this system wait for this IPv4 address to accept them.
+#[cfg(target_os = "linux")]
+fn dials(address: std::net::SocketAddr) -> usize {
+    const SYN_SENT: &str = "02";
+    let remote = format!(":{:04X}", address.port());
+    let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let is_dial = |line: &&str| {
+        let mut fields = line.split_whitespace().skip(2);
+        fields.next().is_some_and(|field| field.ends_with(&remote))
+            && fields.next() == Some(SYN_SENT)
+    };
+    sockets.lines().filter(is_dial).count()
 }
 
 #[test]

@@ -8,12 +8,12 @@
 //! - The room says `recovered: true` only if it has every entry that the member missed. Otherwise it
 //!   says `recovered: false`, with the offset at which the member starts anew.
 //! - Nothing here waits for a member: each has an `Outbox`, and a member whose outbox is full is
-//!   dropped.
+//!   dropped. A member whose connection is closing isn't: it still receives what its outbox holds.
 
 use std::collections::{HashMap, VecDeque};
 
 use ws101::explain::json::{array, object, string};
-use ws101::{Outbox, PreparedMessage, Sender};
+use ws101::{Error, Outbox, PreparedMessage, Sender};
 
 use crate::store::{Position, Said, Seen, Tail};
 
@@ -101,11 +101,9 @@ impl Room {
             Some(Some(offset)) => (offset, Absence::Recovered { missed: self.top - offset }),
             Some(None) => (newest, Absence::Anew),
         };
-        let mut fits = member.outbox.try_send(&self.told(offset, absence, server)).is_ok();
-        let missed = self.kept.iter().skip((offset - self.start()) as usize);
-        fits &= missed.into_iter().all(|entry| member.outbox.try_send(entry).is_ok());
-        if !fits {
-            member.outbox.abort();
+        send_or_drop(&member.outbox, &self.told(offset, absence, server));
+        for entry in self.kept.iter().skip((offset - self.start()) as usize) {
+            send_or_drop(&member.outbox, entry);
         }
         self.members.insert(id, member);
     }
@@ -168,13 +166,7 @@ impl Room {
     }
 
     fn tell_all(&self, message: &PreparedMessage) {
-        for member in self.members.values() {
-            // The member is too slow, or has left. The abort ends its `recv`, and then its handler
-            // removes it.
-            if member.outbox.try_send(message).is_err() {
-                member.outbox.abort();
-            }
-        }
+        self.members.values().for_each(|member| send_or_drop(&member.outbox, message));
     }
 
     /// Replaces the room's entries by those of the store. If they don't continue the room's, all
@@ -218,13 +210,22 @@ impl Room {
     }
 }
 
+/// Puts a message into a member's outbox. If the outbox is full, the member is too slow, and is
+/// dropped: the abort ends its `recv`, and then its handler removes it. If its connection is closing
+/// instead, `try_send` fails with `Closed`, and the outbox still sends what it holds.
+fn send_or_drop(outbox: &Outbox, message: &PreparedMessage) {
+    if let Err(Error::WriteTimeout) = outbox.try_send(message) {
+        outbox.abort();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::channel;
     use std::thread;
     use std::time::Duration;
 
-    use ws101::{Server, connect};
+    use ws101::{CloseCode, Limits, Server, connect};
 
     use super::*;
 
@@ -317,6 +318,39 @@ mod tests {
         // This is much shorter than the time limit for a write.
         assert_eq!(leaves.recv_timeout(Duration::from_secs(10)), Ok(asleep));
         assert!(leaves.try_recv().is_err(), "{awake} stays");
+        handle.stop(Duration::ZERO);
+        serving.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_member_whose_connection_is_closing_still_receives_what_its_outbox_holds() {
+        // No deadline comes before this test is over.
+        let long = Duration::from_secs(120);
+        let limits = Limits { write: long, close: long, ping_every: None, ..Limits::default() };
+        let server = Server::bind("127.0.0.1:0").unwrap().limits(limits);
+        let (url, handle) = (format!("ws://{}", server.local_addr().unwrap()), server.handle());
+        let (came, comes) = channel();
+        let serving = thread::spawn(move || {
+            server.serve(move |mut ws| {
+                came.send((ws.outbox(16)?, ws.sender())).unwrap();
+                ws.recv().map(drop)
+            })
+        });
+        let mut reads = connect(&url).unwrap();
+        let (outbox, sender) = comes.recv().unwrap();
+        let closes = sender.clone();
+        let mut room = room();
+        room.members.insert(1, Member { name: "ann".into(), outbox, sender });
+        // 64 MiB are more than all buffers on the way can hold.
+        let news = PreparedMessage::new(vec![0; 4 * 1024 * 1024]);
+        (0..16).for_each(|_| room.tell_all(&news));
+        closes.close(CloseCode::GOING_AWAY, "").unwrap();
+        room.tell_all(&PreparedMessage::new("too late for this member"));
+        for _ in 0..16 {
+            assert_eq!(reads.recv().unwrap().unwrap().as_bytes().len(), 4 * 1024 * 1024);
+        }
+        assert_eq!(reads.recv().unwrap(), None);
+        assert_eq!(reads.closed_with().unwrap().code, CloseCode::GOING_AWAY);
         handle.stop(Duration::ZERO);
         serving.join().unwrap().unwrap();
     }

@@ -55,8 +55,10 @@ impl Outbox {
     /// Puts a message into the queue and returns at once. Fails with
     /// [`Error::WriteTimeout`](crate::Error::WriteTimeout) if the queue is full, and with
     /// [`Error::Closed`](crate::Error::Closed) if the connection is closing or has ended. In both
-    /// cases, the message won't be sent. (An outbox's messages stay in order, but a later `send` on
-    /// the connection may overtake them.)
+    /// cases, the message won't be sent. But while the connection is closing, the messages that were
+    /// queued before are still sent, so call [`abort`](Outbox::abort) only if the queue is full.
+    /// (An outbox's messages stay in order, but a later `send` on the connection may overtake
+    /// them.)
     pub fn try_send(&self, message: &PreparedMessage) -> Result<()> {
         self.input.0.put(message.clone())
     }
@@ -69,7 +71,8 @@ impl Outbox {
     }
 
     /// Ends the connection at once, without a Close. The queued messages are lost. Use this for a
-    /// peer that reads too slowly, because a Close would have to wait for the queued messages.
+    /// peer that reads too slowly (`try_send` fails with `WriteTimeout`), because a Close would have
+    /// to wait for the queued messages.
     pub fn abort(&self) {
         self.write_half.abort();
     }

@@ -1,0 +1,145 @@
+//! `14_files` as a server: what it stores is whole, whoever else puts a file there at the same time.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sha1::{Digest, Sha1};
+use ws101::{Client, Error, MessageKind, WebSocket, connect};
+
+use super::program;
+
+/// For what must come, on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The server, with an empty folder of its own. Killed when dropped, and its folder deleted.
+struct Files {
+    child: Child,
+    folder: PathBuf,
+    url: String,
+}
+
+impl Files {
+    fn start(test: &str) -> Files {
+        let folder = format!("ws101-{test}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut program = program("14_files");
+        program.arg("serve").arg(&folder).arg("127.0.0.1:0").stdout(Stdio::piped());
+        let mut child = program.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let url = lines.next().unwrap().strip_prefix("listening on ").unwrap().to_owned();
+        thread::spawn(move || lines.for_each(drop));
+        Files { child, folder, url }
+    }
+
+    fn put(&self, name: &str) -> WebSocket {
+        connect(&format!("{}/{name}?do=put", self.url)).unwrap()
+    }
+
+    fn content(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.folder.join(name)).unwrap()
+    }
+
+    fn wait_for_files(&self, count: usize) {
+        let start = Instant::now();
+        while std::fs::read_dir(&self.folder).unwrap().count() != count {
+            assert!(start.elapsed() < PATIENCE, "not {count} files");
+            thread::yield_now();
+        }
+    }
+
+    /// Puts a file under the second name while the put of the first one is half done. Both are
+    /// confirmed.
+    fn put_within_a_put(&self, names: [&str; 2]) {
+        let mut outer = self.put(names[0]);
+        let (begin, end) = OUTER.split_at(OUTER.len() / 2);
+        let mut message = outer.send_stream(MessageKind::Binary).unwrap();
+        message.write_all(begin).unwrap();
+        message.flush().unwrap();
+        self.wait_for_files(1);
+        let mut inner = self.put(names[1]);
+        inner.send(INNER).unwrap();
+        confirm(&mut inner, INNER);
+        assert!(self.content(names[1]) == INNER, "{names:?}: while the other one isn't done");
+        message.write_all(end).unwrap();
+        message.finish().unwrap();
+        confirm(&mut outer, OUTER);
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Two contents of different lengths, without a byte in common.
+const OUTER: &[u8] = &[b'a'; 300_000];
+const INNER: &[u8] = &[b'b'; 200_000];
+
+/// Sends the SHA-1, and waits until the server has confirmed it.
+fn confirm(ws: &mut WebSocket, content: &[u8]) {
+    let sum: String = Sha1::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
+    ws.send(&*sum).unwrap();
+    let answer = ws.recv().unwrap().expect("the server confirms").into_text().unwrap();
+    assert_eq!(answer, format!("stored: {} bytes, SHA-1 {sum}", content.len()));
+}
+
+#[test]
+fn two_puts_at_once_whose_names_differ_in_the_extension_both_arrive_whole() {
+    let server = Files::start("two-extensions");
+    server.put_within_a_put(["data.bin", "data.txt"]);
+    assert!(server.content("data.bin") == OUTER && server.content("data.txt") == INNER);
+    server.wait_for_files(2);
+}
+
+#[test]
+fn of_two_puts_of_one_name_at_once_the_one_that_finishes_later_stays_whole() {
+    let server = Files::start("one-name");
+    server.put_within_a_put(["data.bin", "data.bin"]);
+    assert!(server.content("data.bin") == OUTER);
+    server.wait_for_files(1);
+}
+
+#[test]
+fn a_put_passes_over_a_temporary_file_that_a_crashed_process_has_left() {
+    let server = Files::start("left-over");
+    let left: Vec<String> = (0..8).map(|id| format!("data.bin.{id}.unfinished")).collect();
+    left.iter().for_each(|name| std::fs::write(server.folder.join(name), "left").unwrap());
+    let mut ws = server.put("data.bin");
+    ws.send(INNER).unwrap();
+    confirm(&mut ws, INNER);
+    assert!(server.content("data.bin") == INNER);
+    left.iter().for_each(|name| assert_eq!(server.content(name), b"left"));
+}
+
+#[test]
+fn a_put_that_breaks_off_leaves_no_temporary_file() {
+    let server = Files::start("breaks-off");
+    let mut ws = server.put("data.bin");
+    let mut message = ws.send_stream(MessageKind::Binary).unwrap();
+    message.write_all(INNER).unwrap();
+    message.flush().unwrap();
+    server.wait_for_files(1);
+    drop(message);
+    drop(ws);
+    server.wait_for_files(0);
+}
+
+#[test]
+fn no_client_puts_or_gets_a_file_under_a_temporary_name() {
+    let server = Files::start("temporary-names");
+    for name in ["data.bin.1.unfinished", "data.UNFINISHED", "data.unfinished."] {
+        for what in ["put", "get"] {
+            match Client::new(format!("{}/{name}?do={what}", server.url)).connect() {
+                Err(Error::Rejected(refused)) => assert_eq!(refused.status, Some(404), "{name}"),
+                other => panic!("{what} {name}: {other:?}"),
+            }
+        }
+    }
+}
