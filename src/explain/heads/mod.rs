@@ -357,6 +357,7 @@ fn annotation(
         start,
         length: bytes.len() as u64,
         title,
+        message_kind: None,
         bytes: bytes[..bytes.len().min(MAX_SHOWN)].to_vec(),
         payload: Vec::new(),
         inflated: None,
