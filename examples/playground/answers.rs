@@ -69,7 +69,7 @@ pub fn deflate() -> Option<DeflateConfig> {
 pub fn settings(address: IpAddr) -> Settings {
     let limits = Limits::default();
     let rules = Rules {
-        hosts: if address.is_loopback() { Hosts::Loopback } else { Hosts::Any },
+        hosts: if address.to_canonical().is_loopback() { Hosts::Loopback } else { Hosts::Any },
         origins: Origins::SameHost,
         paths: PATHS.map(str::to_owned).into(),
         subprotocols: vec![crate::SUBPROTOCOL.into()],
