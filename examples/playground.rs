@@ -62,9 +62,10 @@ fn main() -> Result<()> {
     help::print_if_asked(include_str!("playground.rs"));
     env_logger::init();
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
-    let tabs = Arc::new(Tabs::default());
+    let server = Server::bind(address)?;
+    let tabs = Arc::new(Tabs::new(answers::settings(server.local_addr()?.ip())));
     let of_lines = tabs.clone();
-    let mut server = Server::bind(address)?
+    let mut server = server
         .paths(answers::PATHS)
         .subprotocols([SUBPROTOCOL])
         .http(page)
@@ -168,8 +169,8 @@ fn answer_all(ws: &mut WebSocket, lens: &Arc<Lens>, ticket: &str, tabs: &Tabs) -
 fn answer(verb: &str, argument: &str, rest: &str, lens: &Lens, tabs: &Tabs) -> Result<bool> {
     match verb {
         "key" => lens.tell("key", key_steps(rest)),
-        "decide" => lens.tell("decision", decision(rest.as_bytes())),
-        "frames" => lens.tell("verdict", verdict(argument, rest)),
+        "decide" => lens.tell("decision", decision(rest.as_bytes(), &tabs.settings)),
+        "frames" => lens.tell("verdict", verdict(argument, rest, &tabs.settings)),
         "code" => lens.tell("code", passage(argument)),
         "open" => lens.tell("opened", opened(rest)),
         "contend" => lens.tell("contended", vec![("told", contended::story()?)]),

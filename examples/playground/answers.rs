@@ -1,9 +1,11 @@
 //! The library's answers to the page's questions. Nothing in this file touches a connection.
 
+use std::net::IpAddr;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha1::{Digest, Sha1};
 use ws101::explain::annotation::Annotation;
-use ws101::explain::conversation::{explain_request, explain_response};
+use ws101::explain::conversation::{Conversation, explain_response};
 use ws101::explain::heads::Settings;
 use ws101::explain::json::{self, array, hex, string};
 use ws101::explain::saved;
@@ -14,6 +16,7 @@ use ws101::handshake::accept_key;
 use ws101::handshake::deflate_params::DeflateParams;
 use ws101::handshake::origin::Origins;
 use ws101::handshake::server::{Decision, Rules, decide};
+use ws101::http::authority::Hosts;
 use ws101::http::head::Scan;
 use ws101::{DeflateConfig, Limits, Refusal, Request, Response};
 
@@ -23,6 +26,8 @@ pub const PATHS: [&str; 2] = ["/wire", "/lens"];
 pub const MAX_MESSAGE: u64 = 256 * 1024;
 /// How many annotations an answer has at most.
 const MOST_TOLD: usize = 64;
+/// How many bytes of a request are explained before the number of annotations is checked.
+const PIECE: usize = 1024;
 /// How many bytes an answer has at most, so that the page doesn't have to draw too much.
 const LONGEST_ANSWER: usize = 512 * 1024;
 /// The GUID from a tutorial, as a tutorial misprints it: in the last group, a `C` is missing and a
@@ -60,15 +65,15 @@ pub fn deflate() -> Option<DeflateConfig> {
     cfg!(feature = "deflate").then(DeflateConfig::default)
 }
 
-/// Returns the settings with which the explainer decides as this server would.
-pub fn settings() -> Settings {
+/// Returns the settings with which the explainer decides as a server at this address would.
+pub fn settings(address: IpAddr) -> Settings {
     let limits = Limits::default();
     let rules = Rules {
+        hosts: if address.to_canonical().is_loopback() { Hosts::Loopback } else { Hosts::Any },
         origins: Origins::SameHost,
         paths: PATHS.map(str::to_owned).into(),
         subprotocols: vec![crate::SUBPROTOCOL.into()],
         deflate: deflate(),
-        ..Rules::default()
     };
     let bounds = Bounds { max_message: MAX_MESSAGE, max_fragments: limits.max_fragments };
     Settings { rules, bounds, max_head: limits.max_head, max_head_lines: limits.max_head_lines }
@@ -93,12 +98,24 @@ pub fn key_steps(key: &str) -> Vec<(&'static str, String)> {
 }
 
 /// Explains a request, the server's decision about it, and its answer.
-pub fn decision(request: &[u8]) -> Vec<(&'static str, String)> {
-    let settings = settings();
-    let told = explain_request(request, &settings);
-    let answer = answer_to(request, &settings);
-    let answer = explain_response(&answer, request, &settings);
+pub fn decision(request: &[u8], settings: &Settings) -> Vec<(&'static str, String)> {
+    let told = explain_head_and_more(request, settings);
+    let answer = answer_to(request, settings);
+    let answer = explain_response(&answer, request, settings);
     vec![("annotations", annotations(&told)), ("answer", annotations(&answer))]
+}
+
+/// Explains a request and the bytes after it, but not much more than an answer has room for.
+fn explain_head_and_more(request: &[u8], settings: &Settings) -> Vec<Annotation> {
+    let (mut conversation, mut told) = (Conversation::new(settings.clone()), Vec::new());
+    for piece in request.chunks(PIECE) {
+        if told.len() >= MOST_TOLD {
+            return told;
+        }
+        conversation.push(Role::Client, piece, &mut |annotation| told.push(annotation));
+    }
+    conversation.end(Role::Client, &mut |annotation| told.push(annotation));
+    told
 }
 
 /// Returns the bytes of the server's answer. They are empty if the head is incomplete.
@@ -115,7 +132,7 @@ fn answer_to(request: &[u8], settings: &Settings) -> Vec<u8> {
 }
 
 /// Explains frames, and says whether this end may send them.
-pub fn verdict(from: &str, digits: &str) -> Vec<(&'static str, String)> {
+pub fn verdict(from: &str, digits: &str, settings: &Settings) -> Vec<(&'static str, String)> {
     let bytes = saved::parse(digits).map(|turns| turns.into_iter().flat_map(|turn| turn.1));
     let from = match from {
         "server" => Role::Server,
@@ -123,7 +140,8 @@ pub fn verdict(from: &str, digits: &str) -> Vec<(&'static str, String)> {
     };
     match bytes {
         Ok(bytes) => {
-            let told = saved::explain(&[(from, bytes.collect())], &settings(), agreed());
+            let turns = [(from, bytes.collect())];
+            let told = saved::explain_first(&turns, settings, agreed(), MOST_TOLD);
             vec![("annotations", annotations(&told))]
         }
         Err(why) => vec![("wrong", string(&format!("This can't be read: {why}.")))],
@@ -138,7 +156,8 @@ pub fn opened(text: &str) -> Vec<(&'static str, String)> {
             vec![("wrong", string("This file has no bytes of a conversation in it."))]
         }
         Ok(turns) => {
-            let told = saved::explain(&turns, &Settings::default(), agreed());
+            // One more than an answer shows, so that the page can say that there are more.
+            let told = saved::explain_first(&turns, &Settings::default(), agreed(), MOST_TOLD + 1);
             vec![("annotations", annotations(&told)), ("count", told.len().to_string())]
         }
         Err(why) => vec![("wrong", string(&format!("This can't be read: {why}.")))],

@@ -58,6 +58,7 @@ struct Held {
 
 impl Held {
     fn new(stream: TcpStream) -> Held {
+        let settings = settings(Ipv4Addr::LOCALHOST.into());
         let story = Arc::<(Mutex<Story>, Condvar)>::default();
         let of_tap = story.clone();
         let tell = move |annotation: Annotation| {
@@ -67,7 +68,7 @@ impl Held {
             }
             story.told.push((thread::current().id(), annotation));
         };
-        Held { tap: Tap::with_settings(stream, Role::Server, settings(), tell), story }
+        Held { tap: Tap::with_settings(stream, Role::Server, settings, tell), story }
     }
 
     /// Waits while the condition holds, but no longer than `PATIENCE`.

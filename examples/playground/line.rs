@@ -13,7 +13,6 @@ use ws101::explain::saved::{self, Turn};
 use ws101::frames::header::Role;
 use ws101::{Request, Stream, Tap};
 
-use crate::answers::settings;
 use crate::tabs::{Lens, Tabs, lock};
 
 /// How many bytes of a conversation are recorded at most.
@@ -59,6 +58,7 @@ impl Line {
         let tabs = tabs.clone();
         Arc::new_cyclic(|me: &Weak<Line>| {
             let (me, mut lens, start) = (me.clone(), None, Instant::now());
+            let settings = tabs.settings.clone();
             let tell = move |annotation: Annotation| {
                 if annotation.what == AnnotationKind::Request {
                     lens = attach(&annotation, &tabs, &me);
@@ -71,7 +71,7 @@ impl Line {
                     );
                 }
             };
-            let tap = Tap::with_settings(stream, Role::Server, settings(), tell);
+            let tap = Tap::with_settings(stream, Role::Server, settings, tell);
             Line { tap, pause: AtomicU64::new(0), record: Mutex::default() }
         })
     }

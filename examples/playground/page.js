@@ -785,8 +785,8 @@ function drawOpened(told) {
   const list = $('opened-list');
   list.hidden = !told.annotations;
   if (!told.annotations) return $('opened').replaceChildren(make('p', 'wrong', told.wrong));
-  const rest = told.count - told.annotations.length;
-  $('opened').replaceChildren(make('p', 'quiet', `${told.annotations.length} heads and frames${rest > 0 ? `, and ${rest} more that aren't shown` : ''}.`));
+  const hasMore = told.count > told.annotations.length;
+  $('opened').replaceChildren(make('p', 'quiet', `${told.annotations.length} heads and frames${hasMore ? ", and more that aren't shown" : ''}.`));
   list.replaceChildren(...told.annotations.map(annotation => listed(annotation, `byte ${annotation.start}`)));
 }
 

@@ -10,6 +10,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use ws101::explain::heads::Settings;
 use ws101::explain::json::{array, object, string};
 use ws101::{Error, Outbox, PreparedMessage, Request, Result, Sender, WebSocket};
 
@@ -21,8 +22,9 @@ use crate::line::Line;
 const WIRE_BOUND: usize = 48;
 
 /// All pages that are open.
-#[derive(Default)]
 pub struct Tabs {
+    /// The settings with which the explainer decides as the server does.
+    pub settings: Settings,
     lenses: Mutex<HashMap<String, Arc<Lens>>>,
     next: AtomicU64,
 }
@@ -105,6 +107,10 @@ impl Lens {
 }
 
 impl Tabs {
+    pub fn new(settings: Settings) -> Tabs {
+        Tabs { settings, lenses: Mutex::default(), next: AtomicU64::new(0) }
+    }
+
     /// Adds a page that has opened its lens. The request for its wire has to name this ticket.
     pub fn enter(&self, ws: &WebSocket, ticket: &str) -> Result<Arc<Lens>> {
         let lens = Arc::new(Lens::new(self.next.fetch_add(1, Relaxed) + 1, ws)?);

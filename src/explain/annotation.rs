@@ -18,6 +18,7 @@ use std::ops::Range;
 
 use crate::diagnostic::{Diagnostic, escape_char};
 use crate::frames::header::Role;
+use crate::frames::message::MessageKind;
 use crate::frames::violation::Violation;
 use crate::handshake::client::HandshakeError;
 use crate::http::refusal::Refusal;
@@ -125,6 +126,10 @@ pub struct Annotation {
     pub length: u64,
     /// A one-line summary of the annotated bytes, such as `text, 5 bytes`.
     pub title: String,
+    /// Whether a data frame belongs to a text or a binary message. `None` for a control frame, for a
+    /// frame whose header is broken or incomplete, for a message that an unknown extension encodes,
+    /// and for bytes that aren't a frame.
+    pub message_kind: Option<MessageKind>,
     /// The first [`MAX_SHOWN`] of the annotated bytes, as they were sent.
     pub bytes: Vec<u8>,
     /// A frame's unmasked payload, as far as `bytes` contains it. Empty if the bytes aren't a
@@ -214,6 +219,7 @@ impl Run {
             start,
             length,
             title: title.into(),
+            message_kind: None,
             bytes: shown,
             payload: Vec::new(),
             inflated: None,

@@ -24,7 +24,7 @@ pub struct Style {
 
 /// The maximum width of a printed line, in columns. Most terminals are at least this wide.
 const COLUMNS: usize = 80;
-/// The maximum length of a printed connection name, in characters. A longer name is cut off.
+/// The maximum width of a printed connection name, in columns. A longer name is cut off.
 const MAX_NAME_WIDTH: usize = 24;
 /// The number of bits in one row of a frame's bit diagram.
 const ROW: u64 = 32;
@@ -49,7 +49,12 @@ pub fn annotation(annotation: &Annotation, name: &str, style: Style) -> String {
         Role::Client => ("client → server", CLIENT),
         Role::Server => ("server → client", SERVER),
     };
-    let name: String = name.chars().take(MAX_NAME_WIDTH).collect();
+    let mut width = 0;
+    let fits = |&c: &char| {
+        width += char_width(c);
+        width <= MAX_NAME_WIDTH
+    };
+    let name: String = name.chars().take_while(fits).collect();
     let name = if name.is_empty() { name } else { name + " " };
     let place = format!(", byte {}:", annotation.start);
     let before = text_width(&name) + text_width(direction) + text_width(&place);
@@ -242,6 +247,17 @@ mod tests {
                     assert!(printed.lines().all(|line| text_width(line) <= COLUMNS), "{printed}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_wide_name_fits_the_line_too() {
+        let mut told = explain_frames(b"\x81\x05Hello", Role::Server, &Settings::default());
+        for start in [0, 100_000_000, u64::MAX] {
+            told[0].start = start;
+            let printed = annotation(&told[0], &"\u{6f22}".repeat(24), Style::default());
+            assert!(printed.lines().all(|line| text_width(line) <= COLUMNS), "{printed}");
+            assert!(printed.starts_with(&("\u{6f22}".repeat(12) + " server")), "{printed}");
         }
     }
 

@@ -25,6 +25,9 @@ const LINE: usize = 24;
 /// The maximum length of a line of quoted text, in bytes. A longer line is saved as hex digits.
 const MAX_TEXT_LINE: usize = 4096;
 
+/// How many bytes are explained before [`explain_first`] looks whether it has enough annotations.
+const PIECE: usize = 1024;
+
 /// One turn of a conversation: the end that sends, and the bytes that it sends before the other end
 /// sends again.
 pub type Turn = (Role, Vec<u8>);
@@ -82,25 +85,48 @@ pub fn explain(
     settings: &Settings,
     deflate: Option<DeflateParams>,
 ) -> Vec<Annotation> {
+    explain_first(turns, settings, deflate, usize::MAX)
+}
+
+/// Like [`explain`], but stops after the first `most` annotations, so that a long conversation
+/// takes little work and memory.
+pub fn explain_first(
+    turns: &[Turn],
+    settings: &Settings,
+    deflate: Option<DeflateParams>,
+    most: usize,
+) -> Vec<Annotation> {
     let mut told = Vec::new();
-    let mut report = |annotation| told.push(annotation);
-    if turns.first().is_some_and(|(_, bytes)| begins_with_head(bytes)) {
-        let mut conversation = Conversation::new(settings.clone());
-        turns.iter().for_each(|(from, bytes)| conversation.push(*from, bytes, &mut report));
-        for end in [Role::Client, Role::Server] {
-            conversation.end(end, &mut report);
-        }
-        return told;
-    }
+    let begins_with_head = turns.first().is_some_and(|(_, bytes)| begins_with_head(bytes));
+    let mut conversation = begins_with_head.then(|| Conversation::new(settings.clone()));
     let mut ends = [Role::Client, Role::Server].map(|from| {
         let mut frames = FrameExplainer::new(from, 0, settings.bounds);
         deflate.into_iter().for_each(|params| frames.agree(params));
         frames
     });
-    for (from, bytes) in turns {
-        ends[usize::from(*from == Role::Server)].push(bytes, &mut report);
+    let pieces =
+        turns.iter().flat_map(|(from, bytes)| bytes.chunks(PIECE).map(|piece| (*from, piece)));
+    for (from, piece) in pieces {
+        if told.len() >= most {
+            break;
+        }
+        let mut report = |annotation| told.push(annotation);
+        match &mut conversation {
+            Some(conversation) => conversation.push(from, piece, &mut report),
+            None => ends[usize::from(from == Role::Server)].push(piece, &mut report),
+        }
     }
-    ends.iter_mut().for_each(|frames| frames.end(&mut report));
+    if told.len() < most {
+        let mut report = |annotation| told.push(annotation);
+        match &mut conversation {
+            Some(conversation) => {
+                conversation.end(Role::Client, &mut report);
+                conversation.end(Role::Server, &mut report);
+            }
+            None => ends.iter_mut().for_each(|frames| frames.end(&mut report)),
+        }
+    }
+    told.truncate(most);
     told
 }
 
@@ -210,6 +236,26 @@ mod tests {
             (Role::Server, b"\n\r\n\n\r\r\n\xff\r\n".to_vec()),
         ];
         assert_eq!(parse(&write(&turns)), Ok(turns));
+    }
+
+    #[test]
+    fn no_more_of_a_conversation_is_explained_than_is_asked_for() {
+        let frames = b"\x81\0".repeat(10_000);
+        let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(3);
+        for turns in [
+            vec![(Role::Server, frames.clone())],
+            vec![(Role::Client, head), (Role::Server, b"HTTP/1.1 200 \r\n\r\nHello".to_vec())],
+        ] {
+            let all = explain(&turns, &Settings::default(), None);
+            for most in [0, 1, 2, all.len(), all.len() + 1] {
+                let first = explain_first(&turns, &Settings::default(), None, most);
+                assert_eq!(first.len(), most.min(all.len()));
+                assert!(first.capacity() < 4 * (most + PIECE), "{most}: {}", first.capacity());
+                let (last, same) = (format!("{:?}", first.last()), most.checked_sub(1));
+                let same = same.and_then(|last| all.get(last));
+                assert!(same.is_none() || last == format!("{same:?}"), "{most}: {last}");
+            }
+        }
     }
 
     #[test]

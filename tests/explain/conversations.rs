@@ -188,6 +188,42 @@ fn rfc_9112_section_9_3_a_second_request_on_a_connection_is_told_as_a_request() 
 }
 
 #[test]
+fn after_a_tunnel_is_open_the_handshake_and_its_frames_are_explained() {
+    use Role::{Client, Server};
+    let connect = b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n";
+    let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+    let asked = String::from_utf8(request_head()).unwrap();
+    let asked = asked.replace("\r\n\r\n", &format!("\r\n{offer}"));
+    let answer = ANSWER.replace("\r\n\r\n", &format!("\r\n{offer}"));
+    for opened in [
+        "HTTP/1.1 200 Connection established\r\n\r\n",
+        "HTTP/1.0 200 OK\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ] {
+        let told = told_of(&[
+            (Client, connect),
+            (Server, opened.as_bytes()),
+            (Client, asked.as_bytes()),
+            (Server, answer.as_bytes()),
+            (Client, b"\xc1\x87\0\0\0\0\xf2\x48\xcd\xc9\xc9\x07\0"),
+            (Server, b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\0\x88\0"),
+        ]);
+        assert!(told.iter().all(|one| matches!(one.verdict, Verdict::Fine)), "{told:#?}");
+        let words = titles(&told);
+        assert_eq!(words.len(), 7, "{opened}: {words:?}");
+        assert_eq!(words[2..4], ["a request for a WebSocket", "a response: frames follow"]);
+        for (frame, start) in words[4..].iter().zip(["text, 7 bytes", "text, 7 bytes", "close"]) {
+            assert!(frame.starts_with(start), "{opened}: {words:?}");
+        }
+    }
+    // A proxy that refuses the tunnel answers with a body.
+    let refused = b"HTTP/1.1 407 No\r\nContent-Length: 2\r\n\r\nno";
+    let told = told_of(&[(Client, connect), (Server, refused)]);
+    assert_eq!(titles(&told)[2], "bytes of plain HTTP");
+}
+
+#[test]
 fn requests_that_are_sent_before_their_responses_are_told_in_bounded_memory() {
     let page = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(40);
     let told = told_of(&[(Role::Client, &page)]);

@@ -366,3 +366,40 @@ fn the_work_of_explaining_parameters_is_linear_in_their_number() {
     let (few, many) = (least(1000), least(32_000));
     assert!(many < few * 96, "32 times as many parameters took {many} ns instead of {few}");
 }
+
+#[test]
+fn a_head_of_many_extensions_has_a_bounded_annotation() {
+    let head = |lists: &[String]| {
+        let lines: String =
+            lists.iter().map(|list| format!("Sec-WebSocket-Extensions: {list}\r\n")).collect();
+        String::from_utf8(request_head()).unwrap().replace("Origin:", &format!("{lines}Origin:"))
+    };
+    let settings = Settings { max_head: 64 * 1024, max_head_lines: 200, ..Settings::default() };
+    let mut deflate = "permessage-deflate, ".repeat(30);
+    deflate += &"a; b; c, ".repeat(1000);
+    for lists in [
+        vec!["a,".repeat(8000) + "a"],
+        vec!["a;b".repeat(10) + "a", "a,".repeat(8000) + "a"],
+        vec!["a, b; c, d".into(); 150],
+        vec![deflate.clone() + "a", "a, b".into()],
+    ] {
+        let head = head(&lists);
+        let told = explain_request(head.as_bytes(), &settings);
+        assert_tiles(&told, head.as_bytes(), "many extensions");
+        let spans = &told[0].spans;
+        assert!(spans.len() <= 64 + 2 * (lists.len() + 10), "{}", spans.len());
+        let words: Vec<&str> = spans.iter().map(|span| &*span.value).collect();
+        assert!(words.iter().any(|value| value.starts_with("and ")), "{words:?}");
+        assert_eq!(spans.last().unwrap().field, "end of head");
+        let names = spans.iter().filter(|one| one.field == "Sec-WebSocket-Extensions");
+        assert_eq!(names.count(), lists.len());
+    }
+    // A usual list has a span for each of its elements.
+    let head = head(&["permessage-deflate; client_max_window_bits, x; y=1, z".into()]);
+    let told = explain_request(head.as_bytes(), &settings);
+    let elements = told[0].spans.iter().filter(|span| {
+        matches!(&*span.field, "Sec-WebSocket-Extensions" | "extension" | "parameter")
+    });
+    let values: Vec<&str> = elements.map(|span| &*span.value).collect();
+    assert_eq!(values, ["permessage-deflate", "client_max_window_bits", "x", "y=1", "z"]);
+}

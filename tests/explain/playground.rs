@@ -144,6 +144,42 @@ fn the_page_is_served_at_the_address_that_is_printed() {
 }
 
 #[test]
+fn the_page_decides_a_foreign_host_as_its_server_does() {
+    let playground = Playground::start("127.0.0.1:0");
+    let (mut lens, _) = playground.lens();
+    for (host, status) in [("evil.example", 421), ("localhost:9001", 101), ("[::1]", 101)] {
+        let request = format!(
+            "GET /wire HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        );
+        let mut stream = TcpStream::connect(&playground.address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        assert!(line.starts_with(&format!("HTTP/1.1 {status} ")), "{host}: {line}");
+        lens.send(format!("decide\n{request}")).unwrap();
+        let decision = hear(&mut lens, "\"about\":\"decision\"");
+        let answer = decision.split("\"answer\":").nth(1).unwrap();
+        assert!(answer.contains(&format!("HTTP/1.1 {status} ")), "{host}: {decision}");
+    }
+}
+
+#[test]
+fn a_question_of_many_frames_gets_as_many_annotations_as_an_answer_has() {
+    let playground = Playground::start("127.0.0.1:0");
+    let (mut lens, _) = playground.lens();
+    let frames = "8100".repeat(60_000);
+    for (question, about) in
+        [(format!("frames server\n{frames}"), "verdict"), (format!("open\n{frames}"), "opened")]
+    {
+        lens.send(question).unwrap();
+        let told = hear(&mut lens, &format!("\"about\":\"{about}\""));
+        assert_eq!(told.matches("\"title\":\"text, 0 bytes\"").count(), 64, "{about}");
+        assert!(about == "verdict" || told.contains("\"count\":65"), "{about}");
+    }
+}
+
+#[test]
 fn what_waits_for_a_page_is_bounded_in_bytes() {
     let (begun, has_begun) = sync_channel(0);
     let (go, may_go) = channel::<()>();

@@ -146,15 +146,28 @@ fn each_field_and_verdict_of_frames_leads_to_code_that_names_its_section() {
         let told = told_compressed(&bytes, from, DeflateParams::default());
         assert_linked(&told, &format!("seed {seed}, compressed"));
     }
-    let broken = [(&b"\xc1\x05Hello"[..], ""), (b"\xc1\x04\xf2\x48\xcd\xc9", "")];
-    for (bytes, _) in COMPRESSED.into_iter().chain(broken) {
-        assert_linked(&told_compressed(bytes, Role::Server, DeflateParams::default()), "a sample");
+    let too_many_last_blocks = [&b"\xc2\x78"[..], &[3, 0].repeat(60)].concat();
+    let broken: [&[u8]; 5] = [
+        b"\xc1\x05Hello",
+        b"\xc1\x04\xf2\x48\xcd\xc9",
+        &too_many_last_blocks,
+        // A text of stored blocks: \"ok\", then e2 28, or a character that doesn't end.
+        b"\x41\x07\0\x02\0\xfd\xffok\x80\x08\0\x02\0\xfd\xff\xe2(\0",
+        b"\x41\x07\0\x02\0\xfd\xffok\x80\x07\0\x01\0\xfe\xff\xe2\0",
+    ];
+    for bytes in COMPRESSED.into_iter().map(|(bytes, _)| bytes).chain(broken) {
+        let told = told_compressed(bytes, Role::Server, DeflateParams::default());
+        assert_linked(&told, &format!("{bytes:02x?}, compressed"));
+        let is_broken = |one: &Annotation| matches!(one.verdict, Verdict::Broken(_));
+        let is_sample = COMPRESSED.iter().any(|(sample, _)| *sample == bytes);
+        assert_eq!(told.iter().any(is_broken), !is_sample && cfg!(feature = "deflate"));
     }
     for bytes in [
         &b"\x82\x7f\xff\0\0\0\0\0\0\0"[..],
         b"\x82\x7e\0\x01",
         b"\x01\0\0\0\0\0\0\0\0\0\0\0\0\0",
         b"\x82\x7e\x0f\xff",
+        b"\x01\x02\xe2\x98\x80\0",
     ] {
         let told = explain_frames(bytes, Role::Server, &settings());
         assert_linked(&told, &format!("{bytes:02x?}"));
@@ -324,6 +337,25 @@ fn a_trace_has_the_values_of_its_frame() {
         "handler: recv returns the message to the handler",
     ] {
         assert!(trace.iter().any(|step| step == expected), "no {expected:?} in {trace:#?}");
+    }
+}
+
+#[test]
+fn the_trace_of_a_continuation_knows_whether_its_message_is_text() {
+    let anchors = |told: &[Annotation]| -> Vec<&str> {
+        steps(told.last().unwrap()).iter().map(|step| step.anchor.id).collect()
+    };
+    let stored = b"\x41\x07\0\x02\0\xfd\xffok\x80\x08\0\x02\0\xfd\xffok\0";
+    for (text, binary) in [
+        (b"\x01\x02ok\x80\0".to_vec(), b"\x02\x02ok\x80\0".to_vec()),
+        (stored.to_vec(), [b"\x42", &stored[1..]].concat()),
+    ] {
+        for (bytes, yes, no) in [(text, "text", "binary"), (binary, "binary", "text")] {
+            let told = told_compressed(&bytes, Role::Server, DeflateParams::default());
+            let found = anchors(&told);
+            assert!(found.contains(&yes) && !found.contains(&no), "{bytes:02x?}: {found:?}");
+            assert!(found.ends_with(&["receive", "handler"]), "{bytes:02x?}: {found:?}");
+        }
     }
 }
 

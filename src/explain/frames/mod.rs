@@ -328,6 +328,8 @@ impl FrameExplainer {
         let at = self.head.len() as u64;
         spans.extend(payload_spans(&header, context, &found, at, arrived, &payload));
         let (title, length) = (title(&header, context, &found, &verdict), at + arrived);
+        let is_decoded_data = !header.opcode.is_control() && !context.opaque;
+        let message_kind = context.inside.filter(|_| is_decoded_data);
         let (from, start) = (self.from, self.start);
         self.head.clear();
         self.start += length;
@@ -337,6 +339,7 @@ impl FrameExplainer {
             start,
             length,
             title,
+            message_kind,
             bytes,
             payload,
             inflated: found.inflated,
@@ -368,6 +371,7 @@ impl FrameExplainer {
             start,
             length,
             title,
+            message_kind: None,
             bytes,
             payload: Vec::new(),
             inflated: None,

@@ -5,6 +5,7 @@
 //! Content-Length: 5      5 bytes                                           RFC 9112 §6.2
 //! Transfer-Encoding      size CRLF data CRLF .. 0 CRLF trailers CRLF       RFC 9112 §7.1
 //! neither                a request has no body; a response goes on to the end of the stream
+//! 2xx to CONNECT         no body: the connection is now a tunnel                   RFC 9110 §9.3.6
 //! ```
 //!
 //! This file doesn't validate bodies. If a body's length can't be determined, the body extends to
@@ -50,13 +51,15 @@ impl Body {
 
     /// Returns the body that a response's head announces. `method` is the method of the request
     /// that the response answers. A response to HEAD has no body, nor does one with status 204 or
-    /// 304. Any other response with neither `Transfer-Encoding` nor `Content-Length` has a body
-    /// that extends to the end of the stream, and so has a response with a malformed status line.
+    /// 304, nor one that [opens a tunnel](opens_tunnel). Any other response with neither
+    /// `Transfer-Encoding` nor `Content-Length` has a body that extends to the end of the stream,
+    /// and so has a response with a malformed status line.
     pub fn of_response(head: &Head, method: &str) -> Body {
         let status = status_of(head.first_line());
         match (method, status) {
             // RFC 9110 §6.4.1: these responses have no body, whatever their fields say.
             ("HEAD", Some(_)) | (_, Some(204 | 304)) => Body::Length(0),
+            _ if opens_tunnel(head, method) => Body::Length(0),
             (_, Some(_)) => Body::announced(head).unwrap_or(Body::UntilEnd),
             (_, None) => Body::UntilEnd,
         }
@@ -109,6 +112,13 @@ impl Body {
     pub fn is_over(&self) -> bool {
         *self == Body::Length(0)
     }
+}
+
+/// Returns whether a response with this `head` opens a tunnel: `method`, the method of the request
+/// that it answers, is CONNECT, and its status is 2xx. After the head, the client's and the server's
+/// bytes pass through the tunnel, such as another request and its response (RFC 9110 §9.3.6).
+pub fn opens_tunnel(head: &Head, method: &str) -> bool {
+    method == "CONNECT" && matches!(status_of(head.first_line()), Some(200..=299))
 }
 
 impl ChunkPart {
@@ -223,5 +233,8 @@ mod tests {
         assert!(Body::of_response(&head("Content-Length: 9\r\n"), "HEAD").is_over());
         let no_content = Head::parse(b"HTTP/1.1 204 \r\nContent-Length: 9\r\n\r\n").unwrap();
         assert!(Body::of_response(&no_content, "GET").is_over());
+        assert!(Body::of_response(&head("Content-Length: 9\r\n"), "CONNECT").is_over());
+        let no_tunnel = Head::parse(b"HTTP/1.1 403 \r\nContent-Length: 9\r\n\r\n").unwrap();
+        assert_eq!(Body::of_response(&no_tunnel, "CONNECT"), Body::Length(9));
     }
 }

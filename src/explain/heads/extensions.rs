@@ -12,6 +12,7 @@
 //!   [`deflate_params::verify_response`] decides whether a client accepts the response.
 //! - To find out which parameter of an extension is invalid, this file parses each parameter alone.
 //! - The work is linear in the length of the line, even if the line has many offers and parameters.
+//! - The caller limits the number of spans, because a span takes far more memory than a short name.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -162,9 +163,16 @@ impl<'a> Negotiation<'a> {
 }
 
 /// Returns the spans that explain a `Sec-WebSocket-Extensions` line, which starts at byte `at` of
-/// its head. If the server accepts an offer in this line, sets `is_taken` in `negotiation`. Returns
-/// `None` for any other line, and if the list of extensions is invalid or empty.
-pub fn extension_spans(line: &[u8], at: u64, negotiation: &mut Negotiation) -> Option<Vec<Span>> {
+/// its head. Each of the line's first `most` elements (names and parameters) has a span of its own,
+/// and all others share one. If the server accepts an offer in this line, sets `is_taken` in
+/// `negotiation`. Returns `None` for any other line, and if the list of extensions is invalid or
+/// empty.
+pub fn extension_spans(
+    line: &[u8],
+    at: u64,
+    most: usize,
+    negotiation: &mut Negotiation,
+) -> Option<Vec<Span>> {
     let head = Head::parse(&[b"\r\n", line].concat()).ok().filter(|_| line.ends_with(b"\r\n"))?;
     let (name, _) = head.fields().next().filter(|(name, _)| name.eq_ignore_ascii_case(HEADER))?;
     let mut told = Vec::new();
@@ -187,13 +195,22 @@ pub fn extension_spans(line: &[u8], at: u64, negotiation: &mut Negotiation) -> O
     }
     let ends = begins.iter().copied().skip(1).chain([line.len()]);
     let mut spans = Vec::new();
-    for ((&begin, end), (field, (meaning, section))) in begins.iter().zip(ends).zip(told) {
+    let rest = begins.get(most).map(|&begin| (begin, begins.len() - most));
+    for ((&begin, end), (field, (meaning, section))) in begins.iter().zip(ends).zip(told).take(most)
+    {
         let (field, start) = if begin == 0 { (name, after_name) } else { (field, begin) };
         let value = visible(line[start..end].trim_ascii(), 200);
         let value = value.trim_matches([',', ';', ' ']).to_owned();
         let bits = bits_of_bytes(at + begin as u64..at + end as u64);
         spans.push(Span { bits, field: field.into(), value, meaning, section });
     }
+    spans.extend(rest.map(|(begin, count)| Span {
+        bits: bits_of_bytes(at + begin as u64..at + line.len() as u64),
+        field: if begin == 0 { name } else { "extension" }.into(),
+        value: format!("and {count} more"),
+        meaning: "more names and parameters than are explained one by one".into(),
+        section: "§9.1",
+    }));
     Some(spans)
 }
 

@@ -13,6 +13,10 @@ use crate::handshake::extension;
 use crate::http::head::Head;
 use crate::http::request::Request;
 
+/// The maximum number of extensions and parameters of a head that have spans of their own. A head
+/// of 16 KiB has room for 8000 of them, whose spans would take 2 MiB.
+const MAX_ELEMENTS: usize = 64;
+
 /// Returns the spans that explain a head, line by line. For a response, `key` is the
 /// `Sec-WebSocket-Key` of the request: empty if the request has none, and `None` if the request
 /// isn't known.
@@ -23,13 +27,16 @@ pub fn spans(
     mut negotiation: Negotiation,
 ) -> Vec<Span> {
     let mut spans = Vec::new();
-    let mut interim = false;
+    let (mut interim, mut room) = (false, MAX_ELEMENTS);
     let (mut at, mut is_first) = (0, true);
     for line in bytes.split_inclusive(|&byte| byte == b'\n') {
         let end = at + line.len() as u64;
         let is_skipped = at == 0 && line == b"\r\n" && what == AnnotationKind::Request;
-        match extension_spans(line, at, &mut negotiation) {
-            Some(of_line) if !is_first => spans.extend(of_line),
+        match extension_spans(line, at, room, &mut negotiation) {
+            Some(of_line) if !is_first => {
+                room = room.saturating_sub(of_line.len());
+                spans.extend(of_line);
+            }
             _ => {
                 let [field, value, meaning] = match is_first {
                     _ if is_skipped => empty_line_in_front(),

@@ -21,7 +21,7 @@ pub mod extensions;
 pub mod head_lines;
 pub mod header_glossary;
 
-use self::body_end::Body;
+use self::body_end::{Body, opens_tunnel};
 use self::extensions::{Agreed, Negotiation, Offers};
 use super::annotation::{Annotation, AnnotationKind, MAX_SHOWN, Span, Verdict};
 use crate::diagnostic::{Diagnostic, quote};
@@ -265,7 +265,7 @@ fn evaluate_response(
 ) -> (String, AfterResponse, Verdict) {
     let wants_websocket = asked.is_some_and(ParsedRequest::wants_websocket);
     let method = asked.map_or("", |asked| asked.request.method());
-    let body = || AfterResponse::Body(Body::of_response(head, method), reuse_after(head));
+    let body = || AfterResponse::Body(Body::of_response(head, method), reuse_after(head, method));
     match status_of(head.first_line()) {
         Some(status) if is_interim(status) => {
             let title = format!("a response: {status}, which is interim");
@@ -327,7 +327,12 @@ fn no_key(head: &Head) -> HandshakeError {
     }
 }
 
-fn reuse_after(head: &Head) -> ConnectionReuse {
+fn reuse_after(head: &Head, method: &str) -> ConnectionReuse {
+    // RFC 9110 §9.3.6: a proxy that has opened a tunnel keeps the connection open. Many proxies
+    // answer with HTTP/1.0 or `Connection: close`, which doesn't close the tunnel.
+    if opens_tunnel(head, method) {
+        return ConnectionReuse::Open;
+    }
     let is_old = head.first_line().starts_with("HTTP/1.0");
     match head.list_contains("Connection", "close")
         || (is_old && !head.list_contains("Connection", "keep-alive"))
@@ -352,6 +357,7 @@ fn annotation(
         start,
         length: bytes.len() as u64,
         title,
+        message_kind: None,
         bytes: bytes[..bytes.len().min(MAX_SHOWN)].to_vec(),
         payload: Vec::new(),
         inflated: None,

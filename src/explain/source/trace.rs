@@ -16,6 +16,7 @@ use super::deciding_anchor;
 use crate::explain::annotation::{Annotation, AnnotationKind, Span, Verdict, hex, visible};
 use crate::frames::header::{FIN, Header, Opcode, RSV1};
 use crate::frames::mask;
+use crate::frames::message::MessageKind;
 use crate::handshake::accept_key;
 use crate::http::head::Head;
 
@@ -213,14 +214,11 @@ impl Trace<'_> {
             let length = annotation.inflated.as_ref().map_or(0, |inflated| inflated.length);
             self.reach("inflate", format!("{} bytes inflate to {length}", header.length))?;
             self.reach_if_wrong("inflate.size")?;
+            self.reach_if_wrong("inflate.blocks")?;
         }
-        let is_text = annotation.spans.iter().any(|span| {
-            span.meaning.contains("UTF-8")
-                || matches!(span.field.as_str(), "bad byte" | "incomplete")
-        }) || header.opcode == Opcode::Text;
         let length = annotation.inflated.as_ref().map_or(header.length, |one| one.length);
-        match is_text {
-            true => {
+        match annotation.message_kind {
+            Some(MessageKind::Text) => {
                 let ends_inside_character =
                     annotation.spans.iter().any(|s| s.meaning.contains("continues in"));
                 let kept = if ends_inside_character {
@@ -231,7 +229,9 @@ impl Trace<'_> {
                 self.reach("text", format!("{length} bytes are checked{kept}"))?;
                 self.reach("text.message", format!("{length} bytes are appended"))?;
             }
-            false => self.reach("binary", format!("{length} bytes are appended"))?,
+            Some(MessageKind::Binary) | None => {
+                self.reach("binary", format!("{length} bytes are appended"))?;
+            }
         }
         if !header.fin {
             return self.reach("event", "FIN is 0: no message yet, the next frame is read");
