@@ -183,8 +183,6 @@ fn coach(options: &Options) -> Result<u8, String> {
         .clone()
         .unwrap_or_else(|| format!("--listen {}", options.listen.as_deref().unwrap_or_default()));
     let is_client = target.listener.is_some();
-    let together = run::calibrate(&target)?;
-    let jobs = if is_client || !together { 1 } else { options.jobs.unwrap_or(8) };
     let chosen: Vec<Vec<&'static Check>> = STAGES
         .iter()
         .enumerate()
@@ -197,7 +195,14 @@ fn coach(options: &Options) -> Result<u8, String> {
             stage.checks.iter().filter(wanted).collect()
         })
         .collect();
-    let (started, total) = (Instant::now(), chosen.iter().map(Vec::len).sum::<usize>());
+    let total = chosen.iter().map(Vec::len).sum::<usize>();
+    if total == 0 {
+        let role = if is_client { "client" } else { "server" };
+        return Err(format!("none of the chosen checks asks a {role}; --list shows them"));
+    }
+    let together = run::calibrate(&target)?;
+    let jobs = if is_client || !together { 1 } else { options.jobs.unwrap_or(8) };
+    let started = Instant::now();
     let mut all = Vec::new();
     let mut screen =
         Screen { quiet: options.json, live: io::stdout().is_terminal(), started, total, done: 0 };
@@ -225,11 +230,17 @@ fn coach(options: &Options) -> Result<u8, String> {
             break;
         }
     }
-    finish(options, &all, &peer, started)
+    finish(options, &all, &peer, started, &target)
 }
 
 /// Prints and writes all reports at the end, and returns the exit status.
-fn finish(options: &Options, all: &[Judged], peer: &str, started: Instant) -> Result<u8, String> {
+fn finish(
+    options: &Options,
+    all: &[Judged],
+    peer: &str,
+    started: Instant,
+    target: &Target,
+) -> Result<u8, String> {
     let write = |file: &Option<String>, text: String| match file {
         Some(file) => std::fs::write(file, text).map_err(|error| format!("{file}: {error}")),
         None => Ok(()),
@@ -237,9 +248,13 @@ fn finish(options: &Options, all: &[Judged], peer: &str, started: Instant) -> Re
     write(&options.junit, report::junit(all, peer))?;
     write(&options.markdown, report::markdown(all, peer))?;
     let failed = report::count(all, Verdict::Fail);
+    let status = match unasked(all, target) {
+        Some(why) if failed == 0 => Err(why),
+        _ => Ok(u8::from(failed > 0)),
+    };
     if options.json {
         say!("{}", report::json_totals(all, started.elapsed().as_millis()));
-        return Ok(u8::from(failed > 0));
+        return status;
     }
     let colour = io::stdout().is_terminal();
     say!("");
@@ -258,8 +273,23 @@ fn finish(options: &Options, all: &[Judged], peer: &str, started: Instant) -> Re
         }
     }
     say!("{}, in {:.1} s", report::score(all), started.elapsed().as_secs_f64());
-    say!("{}", report::badge(all));
-    Ok(u8::from(failed > 0))
+    if status.is_ok() {
+        say!("{}", report::badge(all));
+    }
+    status
+}
+
+/// Returns why a run without a failure says nothing about the peer: it went away, or each check was
+/// skipped. A peer may decline compression, so the skipped checks of the last stage can be all that
+/// there is to say.
+fn unasked(all: &[Judged], target: &Target) -> Option<String> {
+    if let Some(why) = &*target.gone.lock().unwrap() {
+        return Some(format!("the run couldn't be finished: {why}"));
+    }
+    let is_free = |it: &Judged| it.check.area() == "deflate" && !it.seen.contains("fails already");
+    let asked = all.iter().any(|it| it.verdict != Verdict::Skip || is_free(it));
+    let why = all.first().map_or("", |it| &it.seen);
+    (!asked).then(|| format!("no check could be asked: {why}"))
 }
 
 fn warnings(all: &[Judged]) {

@@ -42,7 +42,7 @@ pub struct Target {
     pub keys: Mutex<Vec<String>>,
     pub masks: Mutex<Vec<mask::Key>>,
     pub gone: Mutex<Option<String>>,
-    /// Whether the server accepted a plain handshake when the coach began.
+    /// Whether the server has answered a handshake with 101.
     pub opens: AtomicBool,
     /// Whether an echo has come yet. A learner's server echoes nothing before stage 4.
     pub echoes: AtomicBool,
@@ -96,6 +96,11 @@ impl Pace {
         Duration::from_micros(self.slowest.load(Relaxed))
     }
 
+    /// Forgets the silences before a peer's first answer, which say nothing about its later ones.
+    pub fn begins(&self) {
+        self.silences.store(0, Relaxed);
+    }
+
     /// Notes that the peer sent nothing during a whole wait.
     pub fn silent(&self) {
         self.silences.fetch_add(1, Relaxed);
@@ -126,6 +131,8 @@ impl Pace {
     }
 }
 
+/// How the reason begins that a server is gone.
+pub const UNREACHABLE: &str = "the server can't be reached";
 /// The longest head, in bytes, that the coach reads.
 const LONGEST_HEAD: usize = 256 * 1024;
 /// How many unexpected messages the coach keeps at most, and how many frames of one message.
@@ -305,20 +312,29 @@ impl Probe {
         }
     }
 
-    /// Opens a new stream to the server, on which nothing has been sent yet.
+    /// Opens a new stream to the server, on which nothing has been sent yet. If it can't, the server
+    /// counts as gone.
     pub fn connect(&mut self) -> Result<Line, Stop> {
+        self.reach().or_else(|stop| {
+            let Stop::Fails(seen) = stop else { return Err(stop) };
+            // Only the first check that can't connect reports it. Checks that run at the same time
+            // would only repeat it.
+            match self.target.gone.lock().unwrap().replace(seen.clone()) {
+                None => fails(seen),
+                Some(_) => skips(seen),
+            }
+        })
+    }
+
+    /// Opens a new stream like `connect`, but draws no conclusion if it can't: a server may stop
+    /// listening while it serves another connection.
+    pub fn reach(&mut self) -> Result<Line, Stop> {
         let started = Instant::now();
         let socket = loop {
             match (self.target.dial)(self.address()?) {
                 Ok(socket) => break socket,
                 Err(error) if started.elapsed() > Duration::from_secs(2) => {
-                    let seen = format!("the server can't be reached: {error}");
-                    // Only the first check that can't connect reports it. Checks that run at the
-                    // same time would only repeat it.
-                    return match self.target.gone.lock().unwrap().replace(seen.clone()) {
-                        None => fails(seen),
-                        Some(_) => skips(seen),
-                    };
+                    return fails(format!("{UNREACHABLE}: {error}"));
                 }
                 Err(_) => std::thread::sleep(Duration::from_millis(50)),
             }
@@ -376,6 +392,9 @@ impl Probe {
             // about the peer's pace.
             self.target.pace.note(started.elapsed());
         }
+        if head.status() == Some(101) {
+            self.target.opens.store(true, Relaxed);
+        }
         Ok((head, line))
     }
 
@@ -401,10 +420,7 @@ impl Probe {
         }
         let request = self.request().bytes();
         match self.accepted(&request) {
-            Ok((_, line)) => {
-                self.target.opens.store(true, Relaxed);
-                Ok(line)
-            }
+            Ok((_, line)) => Ok(line),
             Err(Stop::Fails(seen)) if self.target.gone.lock().unwrap().is_none() => {
                 skips(format!("no WebSocket could be opened: {seen}"))
             }
@@ -432,8 +448,9 @@ impl Probe {
                 Ok((socket, _)) => break socket,
                 Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
                 Err(error) => {
-                    *self.target.gone.lock().unwrap() = Some("no client came".into());
-                    return skips(format!("no client came: {error}"));
+                    let why = "no client came; each check needs a new connection";
+                    *self.target.gone.lock().unwrap() = Some(why.into());
+                    return skips(format!("{why}: {error}"));
                 }
             }
         };

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::areas;
 use crate::check::{Check, Level, Peers, Stop};
 use crate::needs::needs;
-use crate::probe::{Probe, Record, Target};
+use crate::probe::{Line, Probe, Record, Target, UNREACHABLE};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
@@ -76,7 +76,7 @@ pub fn calibrate(target: &Arc<Target>) -> Result<bool, String> {
             Err(_) => Ok(false),
         };
     }
-    let mut first = match probe.open() {
+    let mut first = match first_open(&mut probe) {
         Ok(line) => line,
         Err(Stop::Fails(why)) if target.gone.lock().unwrap().is_some() => {
             return Err(why);
@@ -88,14 +88,24 @@ pub fn calibrate(target: &Arc<Target>) -> Result<bool, String> {
     };
     let mut echoes = first.alive().is_ok();
     if !echoes {
-        // The first answer after a start may take longer, so pause before measuring.
+        // The first answer after a start may take longer, so pause before measuring. End the first
+        // connection, because the server may serve only one.
+        drop(first);
         std::thread::sleep(target.pace.moment());
-        echoes = probe.open().and_then(|mut line| line.alive()).is_ok();
+        let again = probe.open();
+        if target.gone.lock().unwrap().is_some() {
+            return Err("the server answered the first handshake, and was gone after the first \
+                message: it can't be reached any more"
+                .into());
+        }
+        let Ok(line) = again else { return Ok(false) };
+        first = line;
+        echoes = first.alive().is_ok();
     }
     // Does the server serve a second connection beside the first? If it doesn't answer soon, checks
     // run one at a time.
     let request = probe.request().bytes();
-    let Ok(mut second) = probe.connect() else { return Ok(false) };
+    let Ok(mut second) = probe.reach() else { return Ok(false) };
     second.send(&request);
     let wait = target.pace.moment() * 2;
     if second.pending(wait).is_empty() {
@@ -111,6 +121,34 @@ pub fn calibrate(target: &Arc<Target>) -> Result<bool, String> {
     let _ = second.message(moment);
     let alive = first.alive().is_ok();
     Ok(alive && second.message(moment).is_err())
+}
+
+/// How long the coach waits for the answer to its first request. A server may need a while after
+/// its start.
+const FIRST_ANSWER: Duration = Duration::from_secs(30);
+
+/// Opens the first WebSocket. While the server accepts connections but says nothing, it asks again.
+fn first_open(probe: &mut Probe) -> Result<Line, Stop> {
+    let started = Instant::now();
+    loop {
+        let opened = probe.open();
+        let is_silent = matches!(&opened, Err(Stop::Skips(why)) if why.contains("silence for"));
+        if !is_silent || started.elapsed() > FIRST_ANSWER {
+            probe.target.pace.begins();
+            return opened;
+        }
+    }
+}
+
+/// Whether the server still can't be reached now that the check which noticed it has closed its own
+/// connections. A server that accepts no connection while it serves another one isn't gone.
+fn is_still_gone(target: &Arc<Target>) -> bool {
+    let seems_gone =
+        || target.gone.lock().unwrap().as_ref().is_some_and(|why| why.starts_with(UNREACHABLE));
+    if seems_gone() && Probe::new(target.clone()).reach().is_ok() {
+        target.gone.lock().unwrap().take_if(|why| why.starts_with(UNREACHABLE));
+    }
+    target.gone.lock().unwrap().is_some()
 }
 
 pub fn one(check: &'static Check, stage: usize, target: &Arc<Target>, strict: bool) -> Judged {
@@ -130,13 +168,13 @@ pub fn one(check: &'static Check, stage: usize, target: &Arc<Target>, strict: bo
         None => catch_unwind(AssertUnwindSafe(|| (check.run)(&mut probe)))
             .unwrap_or_else(|_| Err(Stop::Skips("the coach itself went wrong here".into()))),
     };
+    let is_gone = was_gone.is_none() && is_still_gone(target);
     let outcome = match outcome {
         Err(Stop::Fails(seen)) if target.gone.lock().unwrap().is_none() => {
             Err(blamed(check, target, &seen).map_or(Stop::Fails(seen), Stop::Skips))
         }
         other => other,
     };
-    let is_gone = was_gone.is_none() && target.gone.lock().unwrap().is_some();
     let counts = check.level == Level::Must || (strict && check.level == Level::Should);
     let (verdict, seen) = match outcome {
         Ok(()) => (Verdict::Pass, String::new()),

@@ -118,6 +118,10 @@ impl Connection {
     }
 
     pub fn read_header(&mut self) -> Result<Header, End> {
+        if has(DiesOfFirstFrame) {
+            self.fill()?;
+            std::process::exit(1);
+        }
         if has(OneReadOneFrame) {
             self.used = self.input.len();
         }

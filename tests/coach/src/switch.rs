@@ -4,7 +4,8 @@
 //! checks that it must fail, and other areas or checks that it may fail. After `~`, a warning is enough,
 //! because the RFC binds only the sender; `?` stands for a check of any area. A row without a check to
 //! fail is a legal variant. `-` marks a fault for which the coach has no check: it may fail what the last
-//! field names, or nothing. A member's id is the name of its switch in kebab case.
+//! field names, or nothing. `!` stands for a run that can't be done: the coach must end with 2. A member's id is
+//! the name of its switch in kebab case.
 
 use std::sync::OnceLock;
 
@@ -305,6 +306,8 @@ members! {
     OneSlowReaderBlocksAll S "holds a lock while it writes" "many/never-reads" "many";
     EchoesToAll S "sends each echo to all clients" "many/own-messages" "lengths rules";
     EchoesToNewest S "sends each echo to the newest client" "many/two-at-once" "";
+    DiesOfFirstFrame S "dies when the first frame comes" "!" "";
+    ListensBetweenClients S "closes its listener while it serves a client" "many/two-at-once" "many head/several-at-once";
     DiesAfterFiftyConnections S "dies after fifty connections" "?" "*";
     DiesOfHalfHeads S "dies when a client leaves inside its head" "?" "*";
     OldestEvicted S "gives the place of the eighth connection before to each new one" "many/idle many/crowd" "";
@@ -404,6 +407,7 @@ members! {
     PongsUnasked B "sends a pong before each message, as a heartbeat" "" "";
     EmptyFirstFragment B "begins each message with an empty fragment" "" "";
     ReasonOnViolation B "says in words which rule was broken" "" "";
+    FirstAnswerLate S "takes four seconds for its first answer" "" "";
     PausesInItsAnswer S "pauses for 300 ms in the middle of its 101" "" "";
     ListOn101 S "answers `Connection: keep-alive, Upgrade`" "" "";
     EarlyFramesRefused S "refuses a request with bytes behind it" "" "";
