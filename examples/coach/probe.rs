@@ -822,10 +822,13 @@ impl Line {
 
     /// Checks that the peer fails the connection after a broken rule, with a Close or by ending the
     /// stream. Returns the code of the Close, if one came.
+    ///
+    /// Messages that the peer sends of its own accord delay neither the question nor the verdict.
     pub fn is_failed(&mut self) -> Result<Option<u16>, Stop> {
         let patience = self.pace().answer() * 2;
         let mut wait = self.pace().moment();
         let (word, mut asked) = (word(), false);
+        let mut until = Instant::now() + wait;
         loop {
             match self.message(wait) {
                 Err(Next::Ended) => return Ok(None),
@@ -834,13 +837,14 @@ impl Line {
                 Ok(message) if message.payload == word.as_bytes() => {
                     return fails("the connection went on: a later text was echoed");
                 }
-                Ok(_) => {}
-                Err(Next::Silent) if !asked => {
+                Ok(_) if Instant::now() < until => {}
+                Ok(_) | Err(Next::Silent) if !asked => {
                     asked = true;
                     wait = patience;
+                    until = Instant::now() + wait;
                     self.frame(frame(TEXT, &word));
                 }
-                Err(Next::Silent) => {
+                Ok(_) | Err(Next::Silent) => {
                     self.pace().silent();
                     let ms = patience.as_millis();
                     return fails(format!("neither a Close nor the end of the stream in {ms} ms"));
@@ -862,11 +866,17 @@ impl Line {
     pub fn close_comes(&mut self) -> Result<Came, Stop> {
         // A server may first finish what it is doing, so wait longer than for an echo.
         let wait = self.pace().answer() * 2;
+        let until = Instant::now() + wait;
         loop {
             match self.message(wait) {
                 Err(Next::Frame(close)) => return Ok(close),
-                Ok(message) if self.unasked.len() < MOST_KEPT => self.unasked.push(message),
-                Ok(_) => return fails("no Close, but more and more messages"),
+                Ok(message) if self.unasked.len() < MOST_KEPT && Instant::now() < until => {
+                    self.unasked.push(message);
+                }
+                Ok(_) => {
+                    self.pace().silent();
+                    return fails("no Close, but more and more messages");
+                }
                 Err(Next::Ended) => return fails("the stream ended without a Close"),
                 Err(Next::Silent) => {
                     self.pace().silent();

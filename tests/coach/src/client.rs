@@ -13,6 +13,7 @@ use crate::echo::Echo;
 use crate::handshake::accept;
 use crate::head::Head;
 use crate::switch::{Switch::*, has};
+use crate::wire::TEXT;
 
 const OFFER: &str = "permessage-deflate; client_max_window_bits";
 
@@ -46,6 +47,13 @@ pub fn run(url: &str) -> io::Result<()> {
         None => {
             if has(RefusedAndLeftOpen) {
                 thread::sleep(Duration::from_secs(60));
+            }
+            if has(RefusedAndTalksOn) {
+                let mut connection = Connection::new(stream, false, Vec::new());
+                while connection.write_frame(true, 0, TEXT, b"still there?").is_ok() {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                return Err(io::Error::other("the server ended the stream"));
             }
             let _ = stream.shutdown(Shutdown::Write);
             Err(io::Error::other("the server's answer opens no WebSocket"))

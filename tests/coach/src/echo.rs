@@ -329,7 +329,7 @@ impl Echo {
         if self.closed {
             return Err(End::Closed);
         }
-        if has(CloseIgnored) {
+        if has(CloseIgnored) || has(TalksOnInstead) {
             return Ok(());
         }
         if has(CloseHangsUp) {

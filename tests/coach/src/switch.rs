@@ -259,6 +259,7 @@ members! {
     CloseRegisteredRefused B "refuses 1012 to 1014" "close/code-1012 close/code-1013 close/code-1014" "close";
     ClosePrivateRefused B "refuses 3000 to 4999" "close/code-3000 close/code-4999" "close";
     CloseReasonUnchecked B "doesn't look at the reason's UTF-8" "close/reason-not-utf8~" "";
+    TalksOnInstead B "ignores unknown frames and Close, and sends messages of its own all the time" "close/answered rules/opcode-3 rules/opcode-f" "lengths close rules";
     // fragments
     FirstFragmentIsAll B "takes the first fragment for the message" "fragments/two" "";
     LastFragmentOnly B "keeps the last fragment only" "fragments/two" "";
@@ -397,6 +398,7 @@ members! {
     SubprotocolUncheckedByClient C "accepts an unasked subprotocol" "accept/unasked-subprotocol" "policy";
     ExtensionUncheckedByClient C "accepts an unasked extension" "accept/unasked-extension" "deflate";
     FramesBeforeTheAnswer C "sends a frame before the answer" "head/waits-for-answer" "";
+    RefusedAndTalksOn C "keeps a refused connection open, and sends messages on it" "accept/wrong accept/missing accept/no-upgrade" "accept refuse deflate";
     RefusedAndLeftOpen C "keeps a refused connection open" "accept/wrong accept/missing accept/no-upgrade" "accept refuse deflate";
     SubprotocolOfferEmpty C "offers an empty list of subprotocols" "policy/offer" "";
     SubprotocolOfferTwice C "offers a subprotocol twice" "policy/offer" "";
@@ -404,6 +406,7 @@ members! {
     GreetsFirst B "greets with a message" "" "";
     SendsPings B "sends pings of its own" "" "";
     PingsConstantly B "sends a ping whenever nothing came for 10 ms" "" "";
+    TalksConstantly B "sends a message of its own every 20 ms" "" "";
     PongsUnasked B "sends a pong before each message, as a heartbeat" "" "";
     EmptyFirstFragment B "begins each message with an empty fragment" "" "";
     ReasonOnViolation B "says in words which rule was broken" "" "";
