@@ -11,7 +11,7 @@
 //! The peer has to echo each message. The checks are in `areas`, with a file for each stage;
 //! `probe` is their connection to the peer, `wire` builds frames that the library refuses to write,
 //! and `report` prints the verdicts. Exit status: 0 if each MUST held, 1 if one did not, 2 if the
-//! coach could not run.
+//! coach could not run, or could ask nothing.
 
 /// Like `println!`, but ends the program without an error if the output is closed, as in
 /// `--list | head`.
@@ -79,7 +79,8 @@ const USAGE: &str = "\
 coach [OPTIONS] ws[s]://HOST[:PORT]/PATH          checks a server, which echoes each message
 coach [OPTIONS] --listen ADDRESS [-- COMMAND..]   checks a client, which echoes each message
   --stage N          runs one stage, shows its first failure in full, and says what to do next
-  --only ID[,ID..]   runs only these checks: a whole area, or area/name
+  --only ID[,ID..]   runs only these checks: a whole area, or area/name; with --only or --stage, a
+                     simpler check outside that fails already, and hides what these ask, is told, too
   --course           shows which stages are done, and the next one with its chapter
   --page             serves a page for your browser, which talks to your server from stage 4 on
   --list, --show ID  lists all checks; explains one of them
@@ -230,6 +231,13 @@ fn coach(options: &Options) -> Result<u8, String> {
             break;
         }
     }
+    if !options.course {
+        let causes = run::causes(&all, &target, options.strict);
+        if options.json {
+            causes.iter().for_each(|judged| say!("{}", report::json(judged)));
+        }
+        all.extend(causes);
+    }
     finish(options, &all, &peer, started, &target)
 }
 
@@ -304,7 +312,7 @@ fn learner(stage: usize, all: &[Judged], peer: &str, colour: bool) {
             say!("{}", report::diagnostic(judged, peer, colour));
             say!(
                 "next: mend this one, then again: coach --stage {stage} {peer}\nread: {}\n",
-                chapter(stage)
+                chapter(judged.stage)
             );
         }
         None if !holds(all) => {

@@ -131,6 +131,9 @@ impl Pace {
     }
 }
 
+/// How the reasons begin to skip a check that got no plain exchange, or no WebSocket at all.
+pub const NO_EXCHANGE: &str = "a plain exchange fails already";
+pub const NOT_OPEN: &str = "no WebSocket could be opened";
 /// How the reason begins that a server is gone.
 pub const UNREACHABLE: &str = "the server can't be reached";
 /// The longest head, in bytes, that the coach reads.
@@ -422,7 +425,7 @@ impl Probe {
         match self.accepted(&request) {
             Ok((_, line)) => Ok(line),
             Err(Stop::Fails(seen)) if self.target.gone.lock().unwrap().is_none() => {
-                skips(format!("no WebSocket could be opened: {seen}"))
+                skips(format!("{NOT_OPEN}: {seen}"))
             }
             Err(stop) => Err(stop),
         }
@@ -815,7 +818,7 @@ impl Line {
     pub fn control(&mut self, opcode: u8, payload: &[u8]) -> Outcome {
         match self.echo(opcode, payload) {
             Ok(_) => Ok(()),
-            Err(Stop::Fails(seen)) => skips(format!("a plain exchange fails already: {seen}")),
+            Err(Stop::Fails(seen)) => skips(format!("{NO_EXCHANGE}: {seen}")),
             Err(stop) => Err(stop),
         }
     }
@@ -853,11 +856,13 @@ impl Line {
         }
     }
 
-    /// Sends frames that break a rule, after an exchange that shows that the connection works. The
-    /// peer must then fail it.
+    /// Sends frames that break a rule, after two exchanges that show that the connection works. The
+    /// peer must then fail it. After one exchange alone, the end of the stream wouldn't show that:
+    /// some peers end it after their first message.
     pub fn breaks(&mut self, frames: &[Frame]) -> Outcome {
-        let word = word();
-        self.control(TEXT, word.as_bytes())?;
+        for _ in 0..2 {
+            self.control(TEXT, word().as_bytes())?;
+        }
         self.frames(frames);
         self.is_failed().map(drop)
     }

@@ -17,6 +17,8 @@ ROWS = [
     ("a good server passes", ["server"], ["--stage", "4", "URL"], 0, "stage 4 holds"),
     ("a server is asked no check of clients", ["server"], ["--only", "rules/masked", "URL"], 2, "none of the chosen checks"),
     ("a stage without the chosen area is empty", ["server"], ["--stage", "5", "--only", "head", "URL"], 2, "none of the chosen checks"),
+    ("a failure outside the chosen checks counts", ["server", "--fault", "closes-after-one-message"], ["--only", "rules", "URL"], 1, "FAIL frame/ten-in-turn"),
+    ("it counts in a stage, too", ["server", "--fault", "never-unmasked"], ["--stage", "7", "URL"], 1, "FAIL frame/text"),
     ("a server may decline compression", ["server", "--legal", "deflate-declined"], ["--only", "deflate/hello", "URL"], 0, "badge"),
     ("a server that dies of the first frame", ["server", "--fault", "dies-of-first-frame"], ["URL"], 2, "gone after the first message"),
     ("a client that comes once", ["client"], ["--only", "head", "--listen", "127.0.0.1:0"], 2, "no client came"),
