@@ -207,7 +207,10 @@ pub const CHECKS: &[Check] = &[
     }),
     check("accept/upgrade", &HEADS, "a good request", "`Upgrade: websocket`", |p| {
         head_of(p, |h| {
-            (!h.lists("Upgrade", "websocket")).then(|| format!("Upgrade: {:?}", h.all("Upgrade")))
+            // §4.1: a client fails the connection if the value is anything but `websocket`.
+            let all = h.all("Upgrade");
+            let is_one = matches!(all[..], [value] if value.eq_ignore_ascii_case("websocket"));
+            (!is_one).then(|| format!("Upgrade: {all:?}"))
         })
     }),
     check("accept/connection", &HEADS, "a good request", "`Connection: Upgrade`", |p| {

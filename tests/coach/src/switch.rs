@@ -142,6 +142,8 @@ members! {
     AnswerIsHttp10 S "answers in HTTP/1.0" "accept/version" "head accept";
     AnswerUpgradeMissing S "answers without `Upgrade`" "accept/upgrade" "head accept";
     AnswerUpgradeWrong S "upgrades to h2c" "accept/upgrade" "head accept";
+    AnswerUpgradeListed S "upgrades to `h2c, websocket`" "accept/upgrade" "";
+    AnswerUpgradeTwice S "has two lines `Upgrade`" "accept/upgrade" "";
     AnswerConnectionMissing S "answers without `Connection`" "accept/connection" "head accept";
     AnswerConnectionWrong S "answers `Connection: keep-alive`" "accept/connection" "head accept";
     AnswerAcceptMissing S "answers without the accept" "accept/own-key" "head accept";
