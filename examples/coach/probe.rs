@@ -136,6 +136,8 @@ pub const NO_EXCHANGE: &str = "a plain exchange fails already";
 pub const NOT_OPEN: &str = "no WebSocket could be opened";
 /// How the reason begins that a server is gone.
 pub const UNREACHABLE: &str = "the server can't be reached";
+/// How many connections wait to be accepted at most: the backlog of a listener of `std`.
+const MOST_WAITING: usize = 4096;
 /// The longest head, in bytes, that the coach reads.
 const LONGEST_HEAD: usize = 256 * 1024;
 /// How many unexpected messages the coach keeps at most, and how many frames of one message.
@@ -437,6 +439,9 @@ impl Probe {
             return skips("this check asks a client");
         };
         if let [program, arguments @ ..] = &self.target.command[..] {
+            // A client of an earlier check may have connected again before it was stopped. Its
+            // connections would be taken for those of the new one.
+            let _ = (0..MOST_WAITING).take_while(|_| listener.accept().is_ok()).count();
             let address = listener.local_addr().map(|address| format!("ws://{address}/"));
             let mut command = std::process::Command::new(program);
             command.args(arguments).args(address).stdin(Stdio::null());

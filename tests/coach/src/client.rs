@@ -19,6 +19,14 @@ const OFFER: &str = "permessage-deflate; client_max_window_bits";
 
 /// Connects to `ws://HOST:PORT/PATH` or `HOST:PORT`, and echoes until the connection ends.
 pub fn run(url: &str) -> io::Result<()> {
+    let mut done = converse(url);
+    while has(ConnectsAgain) {
+        done = converse(url);
+    }
+    done
+}
+
+fn converse(url: &str) -> io::Result<()> {
     let rest = url.strip_prefix("ws://").unwrap_or(url);
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let mut stream = TcpStream::connect(authority)?;

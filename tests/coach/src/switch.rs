@@ -451,6 +451,7 @@ members! {
     SixteenFieldsAtMost S "refuses more than sixteen fields" "" "";
     RootPathOnly S "has one path" "" "";
     HeadOf512BytesAtMost S "refuses heads of more than 512 bytes" "" "";
+    ConnectsAgain C "connects again when its connection has ended" "" "";
     DribblesItsRequest C "writes its request byte by byte" "" "";
     AsksLikeFirefox C "asks with `keep-alive, Upgrade`" "" "";
     AsksWithCookies C "sends more fields" "" "";
