@@ -386,6 +386,13 @@ impl Probe {
         Request { first: format!("GET {path} HTTP/1.1"), lines, key }
     }
 
+    /// The origin of the server's own pages. Those of a `wss://` server come over `https://`.
+    pub fn own_origin(&self) -> String {
+        let is_secure = self.target.address.as_ref().is_some_and(|address| address.secure);
+        let scheme = if is_secure { "https" } else { "http" };
+        format!("{scheme}://{}", self.request().lines[0].1)
+    }
+
     /// Sends a request on a new connection. Returns the head of the answer, and the connection.
     pub fn ask(&mut self, request: &[u8]) -> Result<(Head, Line), Stop> {
         let mut line = self.connect()?;
@@ -947,5 +954,22 @@ impl Line {
 
     pub fn shutdown(&self) {
         let _ = self.socket.tcp().shutdown(std::net::Shutdown::Both);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_origin_of_a_wss_server_is_https() {
+        for (url, origin) in [
+            ("ws://localhost:9001/", "http://localhost:9001"),
+            ("wss://localhost:9001/", "https://localhost:9001"),
+        ] {
+            let dial: Box<Dial> = Box::new(|_| Err(io::ErrorKind::Unsupported.into()));
+            let target = Target::new(Some(Address::parse(url).unwrap()), dial, PATIENCE);
+            assert_eq!(Probe::new(Arc::new(target)).own_origin(), origin);
+        }
     }
 }
