@@ -443,6 +443,8 @@ members! {
     CloseReasonEchoed B "sends the reason back" "" "";
     CloseUnassignedAccepted B "accepts the codes 1016 to 2999" "" "";
     LimitOf64Kib B "takes messages of 65,536 bytes at most" "" "";
+    FrameLimitOf64Kib B "takes frames of 65,536 bytes at most, and longer messages" "" "";
+    FrameLimitOf20000 B "takes frames of 20,000 bytes at most, and longer messages" "" "";
     PongsForLastOnly B "answers the last of several pings" "" "";
     TextCheckedAtTheEnd B "checks text when it is whole" "" "";
     TakesFirstSubprotocol S "takes the first subprotocol" "" "";
