@@ -11,7 +11,7 @@
 //! The peer has to echo each message. The checks are in `areas`, with a file for each stage;
 //! `probe` is their connection to the peer, `wire` builds frames that the library refuses to write,
 //! and `report` prints the verdicts. Exit status: 0 if each MUST held, 1 if one did not, 2 if the
-//! coach could not run.
+//! coach could not run, or could ask nothing.
 
 /// Like `println!`, but ends the program without an error if the output is closed, as in
 /// `--list | head`.
@@ -79,7 +79,8 @@ const USAGE: &str = "\
 coach [OPTIONS] ws[s]://HOST[:PORT]/PATH          checks a server, which echoes each message
 coach [OPTIONS] --listen ADDRESS [-- COMMAND..]   checks a client, which echoes each message
   --stage N          runs one stage, shows its first failure in full, and says what to do next
-  --only ID[,ID..]   runs only these checks: a whole area, or area/name
+  --only ID[,ID..]   runs only these checks: a whole area, or area/name; with --only or --stage, a
+                     simpler check outside that fails already, and hides what these ask, is told, too
   --course           shows which stages are done, and the next one with its chapter
   --page             serves a page for your browser, which talks to your server from stage 4 on
   --list, --show ID  lists all checks; explains one of them
@@ -183,8 +184,6 @@ fn coach(options: &Options) -> Result<u8, String> {
         .clone()
         .unwrap_or_else(|| format!("--listen {}", options.listen.as_deref().unwrap_or_default()));
     let is_client = target.listener.is_some();
-    let together = run::calibrate(&target)?;
-    let jobs = if is_client || !together { 1 } else { options.jobs.unwrap_or(8) };
     let chosen: Vec<Vec<&'static Check>> = STAGES
         .iter()
         .enumerate()
@@ -197,7 +196,14 @@ fn coach(options: &Options) -> Result<u8, String> {
             stage.checks.iter().filter(wanted).collect()
         })
         .collect();
-    let (started, total) = (Instant::now(), chosen.iter().map(Vec::len).sum::<usize>());
+    let total = chosen.iter().map(Vec::len).sum::<usize>();
+    if total == 0 {
+        let role = if is_client { "client" } else { "server" };
+        return Err(format!("none of the chosen checks asks a {role}; --list shows them"));
+    }
+    let together = run::calibrate(&target)?;
+    let jobs = if is_client || !together { 1 } else { options.jobs.unwrap_or(8) };
+    let started = Instant::now();
     let mut all = Vec::new();
     let mut screen =
         Screen { quiet: options.json, live: io::stdout().is_terminal(), started, total, done: 0 };
@@ -225,11 +231,24 @@ fn coach(options: &Options) -> Result<u8, String> {
             break;
         }
     }
-    finish(options, &all, &peer, started)
+    if !options.course {
+        let causes = run::causes(&all, &target, options.strict);
+        if options.json {
+            causes.iter().for_each(|judged| say!("{}", report::json(judged)));
+        }
+        all.extend(causes);
+    }
+    finish(options, &all, &peer, started, &target)
 }
 
 /// Prints and writes all reports at the end, and returns the exit status.
-fn finish(options: &Options, all: &[Judged], peer: &str, started: Instant) -> Result<u8, String> {
+fn finish(
+    options: &Options,
+    all: &[Judged],
+    peer: &str,
+    started: Instant,
+    target: &Target,
+) -> Result<u8, String> {
     let write = |file: &Option<String>, text: String| match file {
         Some(file) => std::fs::write(file, text).map_err(|error| format!("{file}: {error}")),
         None => Ok(()),
@@ -237,9 +256,13 @@ fn finish(options: &Options, all: &[Judged], peer: &str, started: Instant) -> Re
     write(&options.junit, report::junit(all, peer))?;
     write(&options.markdown, report::markdown(all, peer))?;
     let failed = report::count(all, Verdict::Fail);
+    let status = match unasked(all, target) {
+        Some(why) if failed == 0 => Err(why),
+        _ => Ok(u8::from(failed > 0)),
+    };
     if options.json {
         say!("{}", report::json_totals(all, started.elapsed().as_millis()));
-        return Ok(u8::from(failed > 0));
+        return status;
     }
     let colour = io::stdout().is_terminal();
     say!("");
@@ -258,8 +281,23 @@ fn finish(options: &Options, all: &[Judged], peer: &str, started: Instant) -> Re
         }
     }
     say!("{}, in {:.1} s", report::score(all), started.elapsed().as_secs_f64());
-    say!("{}", report::badge(all));
-    Ok(u8::from(failed > 0))
+    if status.is_ok() {
+        say!("{}", report::badge(all));
+    }
+    status
+}
+
+/// Returns why a run without a failure says nothing about the peer: it went away, or each check was
+/// skipped. A peer may decline compression, so the skipped checks of the last stage can be all that
+/// there is to say.
+fn unasked(all: &[Judged], target: &Target) -> Option<String> {
+    if let Some(why) = &*target.gone.lock().unwrap() {
+        return Some(format!("the run couldn't be finished: {why}"));
+    }
+    let is_free = |it: &Judged| it.check.area() == "deflate" && !it.seen.contains("fails already");
+    let asked = all.iter().any(|it| it.verdict != Verdict::Skip || is_free(it));
+    let why = all.first().map_or("", |it| &it.seen);
+    (!asked).then(|| format!("no check could be asked: {why}"))
 }
 
 fn warnings(all: &[Judged]) {
@@ -274,7 +312,7 @@ fn learner(stage: usize, all: &[Judged], peer: &str, colour: bool) {
             say!("{}", report::diagnostic(judged, peer, colour));
             say!(
                 "next: mend this one, then again: coach --stage {stage} {peer}\nread: {}\n",
-                chapter(stage)
+                chapter(judged.stage)
             );
         }
         None if !holds(all) => {

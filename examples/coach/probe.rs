@@ -42,7 +42,7 @@ pub struct Target {
     pub keys: Mutex<Vec<String>>,
     pub masks: Mutex<Vec<mask::Key>>,
     pub gone: Mutex<Option<String>>,
-    /// Whether the server accepted a plain handshake when the coach began.
+    /// Whether the server has answered a handshake with 101.
     pub opens: AtomicBool,
     /// Whether an echo has come yet. A learner's server echoes nothing before stage 4.
     pub echoes: AtomicBool,
@@ -96,6 +96,11 @@ impl Pace {
         Duration::from_micros(self.slowest.load(Relaxed))
     }
 
+    /// Forgets the silences before a peer's first answer, which say nothing about its later ones.
+    pub fn begins(&self) {
+        self.silences.store(0, Relaxed);
+    }
+
     /// Notes that the peer sent nothing during a whole wait.
     pub fn silent(&self) {
         self.silences.fetch_add(1, Relaxed);
@@ -126,6 +131,13 @@ impl Pace {
     }
 }
 
+/// How the reasons begin to skip a check that got no plain exchange, or no WebSocket at all.
+pub const NO_EXCHANGE: &str = "a plain exchange fails already";
+pub const NOT_OPEN: &str = "no WebSocket could be opened";
+/// How the reason begins that a server is gone.
+pub const UNREACHABLE: &str = "the server can't be reached";
+/// How many connections wait to be accepted at most: the backlog of a listener of `std`.
+const MOST_WAITING: usize = 4096;
 /// The longest head, in bytes, that the coach reads.
 const LONGEST_HEAD: usize = 256 * 1024;
 /// How many unexpected messages the coach keeps at most, and how many frames of one message.
@@ -305,20 +317,29 @@ impl Probe {
         }
     }
 
-    /// Opens a new stream to the server, on which nothing has been sent yet.
+    /// Opens a new stream to the server, on which nothing has been sent yet. If it can't, the server
+    /// counts as gone.
     pub fn connect(&mut self) -> Result<Line, Stop> {
+        self.reach().or_else(|stop| {
+            let Stop::Fails(seen) = stop else { return Err(stop) };
+            // Only the first check that can't connect reports it. Checks that run at the same time
+            // would only repeat it.
+            match self.target.gone.lock().unwrap().replace(seen.clone()) {
+                None => fails(seen),
+                Some(_) => skips(seen),
+            }
+        })
+    }
+
+    /// Opens a new stream like `connect`, but draws no conclusion if it can't: a server may stop
+    /// listening while it serves another connection.
+    pub fn reach(&mut self) -> Result<Line, Stop> {
         let started = Instant::now();
         let socket = loop {
             match (self.target.dial)(self.address()?) {
                 Ok(socket) => break socket,
                 Err(error) if started.elapsed() > Duration::from_secs(2) => {
-                    let seen = format!("the server can't be reached: {error}");
-                    // Only the first check that can't connect reports it. Checks that run at the
-                    // same time would only repeat it.
-                    return match self.target.gone.lock().unwrap().replace(seen.clone()) {
-                        None => fails(seen),
-                        Some(_) => skips(seen),
-                    };
+                    return fails(format!("{UNREACHABLE}: {error}"));
                 }
                 Err(_) => std::thread::sleep(Duration::from_millis(50)),
             }
@@ -365,6 +386,13 @@ impl Probe {
         Request { first: format!("GET {path} HTTP/1.1"), lines, key }
     }
 
+    /// The origin of the server's own pages. Those of a `wss://` server come over `https://`.
+    pub fn own_origin(&self) -> String {
+        let is_secure = self.target.address.as_ref().is_some_and(|address| address.secure);
+        let scheme = if is_secure { "https" } else { "http" };
+        format!("{scheme}://{}", self.request().lines[0].1)
+    }
+
     /// Sends a request on a new connection. Returns the head of the answer, and the connection.
     pub fn ask(&mut self, request: &[u8]) -> Result<(Head, Line), Stop> {
         let mut line = self.connect()?;
@@ -375,6 +403,9 @@ impl Probe {
             // Note only a complete answer. Other results come after a full wait, which says nothing
             // about the peer's pace.
             self.target.pace.note(started.elapsed());
+        }
+        if head.status() == Some(101) {
+            self.target.opens.store(true, Relaxed);
         }
         Ok((head, line))
     }
@@ -401,12 +432,9 @@ impl Probe {
         }
         let request = self.request().bytes();
         match self.accepted(&request) {
-            Ok((_, line)) => {
-                self.target.opens.store(true, Relaxed);
-                Ok(line)
-            }
+            Ok((_, line)) => Ok(line),
             Err(Stop::Fails(seen)) if self.target.gone.lock().unwrap().is_none() => {
-                skips(format!("no WebSocket could be opened: {seen}"))
+                skips(format!("{NOT_OPEN}: {seen}"))
             }
             Err(stop) => Err(stop),
         }
@@ -418,6 +446,9 @@ impl Probe {
             return skips("this check asks a client");
         };
         if let [program, arguments @ ..] = &self.target.command[..] {
+            // A client of an earlier check may have connected again before it was stopped. Its
+            // connections would be taken for those of the new one.
+            let _ = (0..MOST_WAITING).take_while(|_| listener.accept().is_ok()).count();
             let address = listener.local_addr().map(|address| format!("ws://{address}/"));
             let mut command = std::process::Command::new(program);
             command.args(arguments).args(address).stdin(Stdio::null());
@@ -432,8 +463,9 @@ impl Probe {
                 Ok((socket, _)) => break socket,
                 Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
                 Err(error) => {
-                    *self.target.gone.lock().unwrap() = Some("no client came".into());
-                    return skips(format!("no client came: {error}"));
+                    let why = "no client came; each check needs a new connection";
+                    *self.target.gone.lock().unwrap() = Some(why.into());
+                    return skips(format!("{why}: {error}"));
                 }
             }
         };
@@ -798,17 +830,20 @@ impl Line {
     pub fn control(&mut self, opcode: u8, payload: &[u8]) -> Outcome {
         match self.echo(opcode, payload) {
             Ok(_) => Ok(()),
-            Err(Stop::Fails(seen)) => skips(format!("a plain exchange fails already: {seen}")),
+            Err(Stop::Fails(seen)) => skips(format!("{NO_EXCHANGE}: {seen}")),
             Err(stop) => Err(stop),
         }
     }
 
     /// Checks that the peer fails the connection after a broken rule, with a Close or by ending the
     /// stream. Returns the code of the Close, if one came.
+    ///
+    /// Messages that the peer sends of its own accord delay neither the question nor the verdict.
     pub fn is_failed(&mut self) -> Result<Option<u16>, Stop> {
         let patience = self.pace().answer() * 2;
         let mut wait = self.pace().moment();
         let (word, mut asked) = (word(), false);
+        let mut until = Instant::now() + wait;
         loop {
             match self.message(wait) {
                 Err(Next::Ended) => return Ok(None),
@@ -817,13 +852,14 @@ impl Line {
                 Ok(message) if message.payload == word.as_bytes() => {
                     return fails("the connection went on: a later text was echoed");
                 }
-                Ok(_) => {}
-                Err(Next::Silent) if !asked => {
+                Ok(_) if Instant::now() < until => {}
+                Ok(_) | Err(Next::Silent) if !asked => {
                     asked = true;
                     wait = patience;
+                    until = Instant::now() + wait;
                     self.frame(frame(TEXT, &word));
                 }
-                Err(Next::Silent) => {
+                Ok(_) | Err(Next::Silent) => {
                     self.pace().silent();
                     let ms = patience.as_millis();
                     return fails(format!("neither a Close nor the end of the stream in {ms} ms"));
@@ -832,11 +868,13 @@ impl Line {
         }
     }
 
-    /// Sends frames that break a rule, after an exchange that shows that the connection works. The
-    /// peer must then fail it.
+    /// Sends frames that break a rule, after two exchanges that show that the connection works. The
+    /// peer must then fail it. After one exchange alone, the end of the stream wouldn't show that:
+    /// some peers end it after their first message.
     pub fn breaks(&mut self, frames: &[Frame]) -> Outcome {
-        let word = word();
-        self.control(TEXT, word.as_bytes())?;
+        for _ in 0..2 {
+            self.control(TEXT, word().as_bytes())?;
+        }
         self.frames(frames);
         self.is_failed().map(drop)
     }
@@ -845,11 +883,17 @@ impl Line {
     pub fn close_comes(&mut self) -> Result<Came, Stop> {
         // A server may first finish what it is doing, so wait longer than for an echo.
         let wait = self.pace().answer() * 2;
+        let until = Instant::now() + wait;
         loop {
             match self.message(wait) {
                 Err(Next::Frame(close)) => return Ok(close),
-                Ok(message) if self.unasked.len() < MOST_KEPT => self.unasked.push(message),
-                Ok(_) => return fails("no Close, but more and more messages"),
+                Ok(message) if self.unasked.len() < MOST_KEPT && Instant::now() < until => {
+                    self.unasked.push(message);
+                }
+                Ok(_) => {
+                    self.pace().silent();
+                    return fails("no Close, but more and more messages");
+                }
                 Err(Next::Ended) => return fails("the stream ended without a Close"),
                 Err(Next::Silent) => {
                     self.pace().silent();
@@ -910,5 +954,22 @@ impl Line {
 
     pub fn shutdown(&self) {
         let _ = self.socket.tcp().shutdown(std::net::Shutdown::Both);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_origin_of_a_wss_server_is_https() {
+        for (url, origin) in [
+            ("ws://localhost:9001/", "http://localhost:9001"),
+            ("wss://localhost:9001/", "https://localhost:9001"),
+        ] {
+            let dial: Box<Dial> = Box::new(|_| Err(io::ErrorKind::Unsupported.into()));
+            let target = Target::new(Some(Address::parse(url).unwrap()), dial, PATIENCE);
+            assert_eq!(Probe::new(Arc::new(target)).own_origin(), origin);
+        }
     }
 }

@@ -352,7 +352,11 @@ pub fn badge(all: &[Judged]) -> String {
 fn badge_address(all: &[Judged]) -> String {
     let failed = count(all, Verdict::Fail);
     let asked = all.len() - count(all, Verdict::Skip);
-    let colour = if failed == 0 { "brightgreen" } else { "red" };
+    let colour = match failed {
+        0 if asked == 0 => "lightgrey",
+        0 => "brightgreen",
+        _ => "red",
+    };
     let held = count(all, Verdict::Pass);
     format!("https://img.shields.io/badge/WebSocket_coach-{held}%2F{asked}-{colour}")
 }

@@ -1,6 +1,6 @@
 //! Runs checks, stage by stage, several at a time, and turns what they return into verdicts.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, mpsc};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::areas;
 use crate::check::{Check, Level, Peers, Stop};
 use crate::needs::needs;
-use crate::probe::{Probe, Record, Target};
+use crate::probe::{Line, NO_EXCHANGE, NOT_OPEN, Probe, Record, Target, UNREACHABLE};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
@@ -47,6 +47,8 @@ pub struct Judged {
     pub seen: String,
     pub took: Duration,
     pub record: Option<Record>,
+    /// The check that fails already, because of which this one was skipped.
+    pub blamed: Option<&'static str>,
 }
 
 /// Whether a check is for this kind of peer.
@@ -76,7 +78,7 @@ pub fn calibrate(target: &Arc<Target>) -> Result<bool, String> {
             Err(_) => Ok(false),
         };
     }
-    let mut first = match probe.open() {
+    let mut first = match first_open(&mut probe) {
         Ok(line) => line,
         Err(Stop::Fails(why)) if target.gone.lock().unwrap().is_some() => {
             return Err(why);
@@ -88,14 +90,24 @@ pub fn calibrate(target: &Arc<Target>) -> Result<bool, String> {
     };
     let mut echoes = first.alive().is_ok();
     if !echoes {
-        // The first answer after a start may take longer, so pause before measuring.
+        // The first answer after a start may take longer, so pause before measuring. End the first
+        // connection, because the server may serve only one.
+        drop(first);
         std::thread::sleep(target.pace.moment());
-        echoes = probe.open().and_then(|mut line| line.alive()).is_ok();
+        let again = probe.open();
+        if target.gone.lock().unwrap().is_some() {
+            return Err("the server answered the first handshake, and was gone after the first \
+                message: it can't be reached any more"
+                .into());
+        }
+        let Ok(line) = again else { return Ok(false) };
+        first = line;
+        echoes = first.alive().is_ok();
     }
     // Does the server serve a second connection beside the first? If it doesn't answer soon, checks
     // run one at a time.
     let request = probe.request().bytes();
-    let Ok(mut second) = probe.connect() else { return Ok(false) };
+    let Ok(mut second) = probe.reach() else { return Ok(false) };
     second.send(&request);
     let wait = target.pace.moment() * 2;
     if second.pending(wait).is_empty() {
@@ -113,30 +125,76 @@ pub fn calibrate(target: &Arc<Target>) -> Result<bool, String> {
     Ok(alive && second.message(moment).is_err())
 }
 
+/// How long the coach waits for the answer to its first request. A server may need a while after
+/// its start.
+const FIRST_ANSWER: Duration = Duration::from_secs(30);
+
+/// Opens the first WebSocket. While the server accepts connections but says nothing, it asks again.
+fn first_open(probe: &mut Probe) -> Result<Line, Stop> {
+    let started = Instant::now();
+    loop {
+        let opened = probe.open();
+        let is_silent = matches!(&opened, Err(Stop::Skips(why)) if why.contains("silence for"));
+        if !is_silent || started.elapsed() > FIRST_ANSWER {
+            probe.target.pace.begins();
+            return opened;
+        }
+    }
+}
+
+/// Whether the server still can't be reached now that the check which noticed it has closed its own
+/// connections. A server that accepts no connection while it serves another one isn't gone.
+fn is_still_gone(target: &Arc<Target>) -> bool {
+    let seems_gone =
+        || target.gone.lock().unwrap().as_ref().is_some_and(|why| why.starts_with(UNREACHABLE));
+    if seems_gone() && Probe::new(target.clone()).reach().is_ok() {
+        target.gone.lock().unwrap().take_if(|why| why.starts_with(UNREACHABLE));
+    }
+    target.gone.lock().unwrap().is_some()
+}
+
 pub fn one(check: &'static Check, stage: usize, target: &Arc<Target>, strict: bool) -> Judged {
     let started = Instant::now();
     let was_gone = target.gone.lock().unwrap().clone();
     let mut probe = Probe::new(target.clone());
+    let mut blame = None;
     let outcome = match &was_gone {
         Some(why) => Err(Stop::Skips(why.clone())),
         // Without a handshake, only the first two stages can say why.
         None if stage > 2 && !target.opens.load(Relaxed) => {
+            blame = Some("head/plain");
             Err(Stop::Skips("the plain handshake isn't accepted: see head/plain".into()))
         }
         // The later stages can check only a peer that echoes.
         None if matches!(stage, 5..=12 | 14) && !target.echoes.load(Relaxed) => {
+            blame = Some("frame/text");
             Err(Stop::Skips("no message has come back yet: see frame/text".into()))
         }
         None => catch_unwind(AssertUnwindSafe(|| (check.run)(&mut probe)))
             .unwrap_or_else(|_| Err(Stop::Skips("the coach itself went wrong here".into()))),
     };
+    let is_gone = was_gone.is_none() && is_still_gone(target);
     let outcome = match outcome {
         Err(Stop::Fails(seen)) if target.gone.lock().unwrap().is_none() => {
-            Err(blamed(check, target, &seen).map_or(Stop::Fails(seen), Stop::Skips))
+            match blamed(check, target, &seen) {
+                Some((need, why)) => {
+                    blame = Some(need);
+                    Err(Stop::Skips(why))
+                }
+                None => Err(Stop::Fails(seen)),
+            }
+        }
+        // The check didn't come to its own question, so a simpler one fails.
+        Err(Stop::Skips(why)) if why.starts_with(NO_EXCHANGE) || why.starts_with(NOT_OPEN) => {
+            blame = match blamed(check, target, &why) {
+                Some((need, _)) => Some(need),
+                None if why.starts_with(NOT_OPEN) => Some("head/plain"),
+                None => None,
+            };
+            Err(Stop::Skips(why))
         }
         other => other,
     };
-    let is_gone = was_gone.is_none() && target.gone.lock().unwrap().is_some();
     let counts = check.level == Level::Must || (strict && check.level == Level::Should);
     let (verdict, seen) = match outcome {
         Ok(()) => (Verdict::Pass, String::new()),
@@ -146,7 +204,8 @@ pub fn one(check: &'static Check, stage: usize, target: &Arc<Target>, strict: bo
         Err(Stop::Skips(why)) => (Verdict::Skip, why),
     };
     let record = (verdict == Verdict::Fail).then(|| probe.records.last().cloned()).flatten();
-    Judged { check, stage, verdict, seen, took: started.elapsed(), record }
+    let blamed = blame.filter(|_| verdict == Verdict::Skip);
+    Judged { check, stage, verdict, seen, took: started.elapsed(), record, blamed }
 }
 
 /// Repeats a failed check after each of these pauses, in milliseconds, while its failure is of the
@@ -167,8 +226,28 @@ fn again(
     }
 }
 
-/// Returns the reason to skip a failed check, if a check that it builds on fails, too.
-fn blamed(check: &Check, target: &Arc<Target>, seen: &str) -> Option<String> {
+/// Asks the checks that skipped checks were blamed on, and returns those that fail. A run of chosen
+/// checks must not end as if each MUST held, if it saw that one doesn't.
+pub fn causes(all: &[Judged], target: &Arc<Target>, strict: bool) -> Vec<Judged> {
+    let is_client = target.listener.is_some();
+    let mut known: HashSet<&str> = all.iter().map(|judged| judged.check.id).collect();
+    let mut blamed: Vec<&str> = all.iter().filter_map(|judged| judged.blamed).collect();
+    let mut failed = Vec::new();
+    while let Some(id) = blamed.pop() {
+        let mut asked = areas::all().filter(|(_, c)| c.id == id && applies(c, is_client));
+        if known.insert(id)
+            && let Some((stage, check)) = asked.next()
+        {
+            let judged = one(check, stage, target, strict);
+            blamed.extend(judged.blamed);
+            failed.extend(Some(judged).filter(|judged| judged.verdict == Verdict::Fail));
+        }
+    }
+    failed
+}
+
+/// If a check that this one builds on fails, too, returns its id, and the reason to skip this one.
+fn blamed(check: &Check, target: &Arc<Target>, seen: &str) -> Option<(&'static str, String)> {
     let mut needs = needs(check.id);
     if check.id == "policy/two-hosts" && !seen.starts_with("101") {
         needs.push("refuse/no-key");
@@ -185,7 +264,7 @@ fn blamed(check: &Check, target: &Arc<Target>, seen: &str) -> Option<String> {
             target.held.lock().unwrap().insert(need, seen.clone());
             seen
         })?;
-        Some(format!("what it builds on fails already, see {need}: {seen}"))
+        Some((need, format!("what it builds on fails already, see {need}: {seen}")))
     })
 }
 

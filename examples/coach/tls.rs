@@ -4,6 +4,7 @@
 use std::io;
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
@@ -52,14 +53,27 @@ pub fn config(root: Option<&str>, insecure: bool) -> Result<Arc<ClientConfig>, S
     Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
 }
 
+/// How long the coach waits for each piece of a server's TLS handshake. A plain server, or one that
+/// is busy with another client, sends none.
+const HANDSHAKE_WAIT: Duration = Duration::from_secs(5);
+
 /// Wraps a TCP stream in TLS, as its client.
 pub fn wrap(config: Arc<ClientConfig>, host: &str, tcp: TcpStream) -> io::Result<Box<dyn Socket>> {
     let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let name = ServerName::try_from(name).map_err(io::Error::other)?;
     let tls = ClientConnection::new(config, name).map_err(io::Error::other)?;
+    tcp.set_read_timeout(Some(HANDSHAKE_WAIT))?;
+    tcp.set_write_timeout(Some(HANDSHAKE_WAIT))?;
     let mut stream = StreamOwned::new(tls, tcp);
     while stream.conn.is_handshaking() {
-        stream.conn.complete_io(&mut stream.sock)?;
+        stream.conn.complete_io(&mut stream.sock).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                let seconds = HANDSHAKE_WAIT.as_secs();
+                let why = format!("the server didn't answer the TLS handshake in {seconds} s");
+                io::Error::new(io::ErrorKind::TimedOut, why)
+            }
+            _ => error,
+        })?;
     }
     Ok(Box::new(stream))
 }
@@ -100,5 +114,22 @@ impl ServerCertVerifier for Any {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn coach_gives_up_on_a_server_that_never_answers_the_tls_handshake() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let tcp = TcpStream::connect(silent.local_addr().unwrap()).unwrap();
+        let Err(error) = wrap(config(None, true).unwrap(), "localhost", tcp) else {
+            panic!("a handshake with a silent server");
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
     }
 }

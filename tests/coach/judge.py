@@ -4,8 +4,9 @@
 
 Called by `run`, which builds both programs. A row of `zoo --list` names the checks that a faulty peer must fail, and what it
 may fail besides: areas, or checks; `*` is anything, and `?` among those it must fail is at least one, whichever it is; after
-`~` a warning is enough.
-A check whose level is `must` counts as found only by `fail`; `warn` is enough for the others.
+`~` a warning is enough; `!` means that the coach can't run, and ends with 2.
+A check whose level is `must` counts as found only by `fail`; `warn` is enough for the others. The coach must end with 1 if
+a check failed, and with 0 if none did.
 """
 
 import collections
@@ -36,7 +37,7 @@ def switch(row):
 
 
 def coached(zoo, coach, row, patient):
-    """What the coach says of a peer: the lines of --json."""
+    """What the coach says of a peer: its exit status, and the lines of --json."""
     words = [] if patient or row.kind != "fault" else ["--timeout", FAULTY_TIMEOUT]
     if row.side == "client":
         command = [coach, "--json", *words, "--listen", "127.0.0.1:0", "--", zoo, "client", *switch(row)]
@@ -54,24 +55,29 @@ def coached(zoo, coach, row, patient):
 
 
 def said(command):
+    status = None
     with tempfile.TemporaryFile() as out:
         try:
-            subprocess.run(command, stdout=out, stderr=subprocess.DEVNULL, timeout=BOUND)
+            status = subprocess.run(command, stdout=out, stderr=subprocess.DEVNULL, timeout=BOUND).returncode
         except subprocess.TimeoutExpired:
             pass
         out.seek(0)
         lines = [json.loads(line) for line in out.read().decode().splitlines() if line.startswith("{")]
     # Without the line of totals it was stopped in the middle.
-    return lines[:-1] if lines and "total" in lines[-1] else []
+    return status, lines[:-1] if lines and "total" in lines[-1] else []
 
 
-def judged(row, lines):
+def judged(row, status, lines):
     """Why the coach is wrong about this peer, or nothing."""
+    if row.must == ("!",):
+        return "" if status == 2 else f"ends with {status}, and not with 2"
     if not lines:
         return f"no verdict in {BOUND} s"
     # Two checks may share an id: one asks servers, the other clients.
     verdicts = {line["id"]: line for line in lines}
     failed = [line["id"] for line in lines if line["verdict"] == "fail"]
+    if status != bool(failed):
+        return f"ends with {status}, though {len(failed)} checks fail"
 
     def is_found(id, may_warn):
         line = verdicts.get(id, {"verdict": "no such check", "level": "must"})
@@ -104,27 +110,27 @@ def main():
     # The slow ones first, so that the end isn't spent on waiting for one of them.
     order = sorted(chosen, key=lambda row: (row.kind != "legal", row.side != "client"))
     with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("JOBS", "16"))) as pool:
-        for row, lines in zip(order, pool.map(lambda row: coached(zoo, coach, row, False), order)):
-            kept[row] = lines
+        for row, said_of_it in zip(order, pool.map(lambda row: coached(zoo, coach, row, False), order)):
+            kept[row] = said_of_it
     for row in chosen:
-        why = judged(row, kept[row])
+        why = judged(row, *kept[row])
         if why:
             # So many at once on a busy machine may be slower than the coach's waits allow: this time alone.
             kept[row] = coached(zoo, coach, row, True)
-            why = judged(row, kept[row])
+            why = judged(row, *kept[row])
         count(row.side, row.kind, row.id, why)
     if not ids:
         with open("uncovered.txt") as file:
             excused = {tuple(line.split()[:2]) for line in file if not line.startswith("#")}
         for side in ("server", "client"):
             proved = {id.rstrip("~") for row in chosen if row.side == side and row.kind == "fault" for id in row.must}
-            (good,) = [lines for row, lines in kept.items() if row.side == side and row.kind == "good"]
+            (good,) = [lines for row, (_, lines) in kept.items() if row.side == side and row.kind == "good"]
             for line in good:
                 if line["level"] != "advice" and line["id"] not in proved and (side, line["id"]) not in excused:
                     count(side, "check", line["id"], "no faulty peer has to fail it")
     if "VERDICTS" in os.environ:
         with open(os.environ["VERDICTS"], "w") as file:
-            json.dump([[row._asdict(), lines] for row, lines in kept.items()], file)
+            json.dump([[row._asdict(), lines] for row, (_, lines) in kept.items()], file)
     print(f"{counts[True]} passed, {counts[False]} failed")
     sys.exit(counts[False] > 0)
 

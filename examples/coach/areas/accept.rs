@@ -1,5 +1,7 @@
 //! Stage 2: the 101, and the proof that the key was read.
 
+use std::time::Instant;
+
 use sha1::{Digest, Sha1};
 
 use crate::check::{Check, Lesson, Outcome, check, fails, warns};
@@ -154,19 +156,20 @@ pub fn ends_at(mut line: Line, bytes: &[u8]) -> Outcome {
     line.pause();
     line.frame(frame(TEXT, &word));
     let wait = line.pace().answer() * 2;
+    let until = Instant::now() + wait;
     loop {
         match line.message(wait) {
             Ok(message) if message.payload == word.as_bytes() => {
                 return fails("the client went on, and echoed a text");
             }
-            Ok(_) => {}
+            Ok(_) if Instant::now() < until => {}
             Err(Next::Ended | Next::Frame(_) | Next::Nonsense(_)) => return Ok(()),
-            Err(Next::Silent) if !bytes.starts_with(b"HTTP/1.1 101") => {
+            Ok(_) | Err(Next::Silent) if !bytes.starts_with(b"HTTP/1.1 101") => {
                 // HTTP rules apply to an answer other than 101 (§4.1), and they allow a client to
                 // keep the connection.
                 return warns("the client took no echo, and left the connection open");
             }
-            Err(Next::Silent) => {
+            Ok(_) | Err(Next::Silent) => {
                 return fails("the client neither went on nor ended the connection");
             }
         }
@@ -204,7 +207,10 @@ pub const CHECKS: &[Check] = &[
     }),
     check("accept/upgrade", &HEADS, "a good request", "`Upgrade: websocket`", |p| {
         head_of(p, |h| {
-            (!h.lists("Upgrade", "websocket")).then(|| format!("Upgrade: {:?}", h.all("Upgrade")))
+            // §4.1: a client fails the connection if the value is anything but `websocket`.
+            let all = h.all("Upgrade");
+            let is_one = matches!(all[..], [value] if value.eq_ignore_ascii_case("websocket"));
+            (!is_one).then(|| format!("Upgrade: {all:?}"))
         })
     }),
     check("accept/connection", &HEADS, "a good request", "`Connection: Upgrade`", |p| {

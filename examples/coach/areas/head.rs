@@ -170,13 +170,13 @@ const CHROME: &[(&str, &str)] = &[
 ];
 
 fn browser(p: &mut Probe, lines: &[(&str, &str)]) -> Outcome {
+    let origin = p.own_origin();
     opens(p, |request| {
-        let host = request.lines[0].1.clone();
         let key = request.key.clone();
         let mut like = Request { lines: vec![request.lines[0].clone()], ..request };
         for (name, value) in lines {
             let value = match *name {
-                "Origin" => format!("http://{host}"),
+                "Origin" => origin.clone(),
                 "Sec-WebSocket-Key" => key.clone(),
                 _ => (*value).into(),
             };

@@ -29,17 +29,35 @@ fn of(p: &mut Probe, opcode: u8, length: usize) -> Outcome {
     let mut line = p.open()?;
     match line.echo(opcode, &payload(opcode, length)) {
         Err(Stop::Fails(seen)) if line.closed.as_ref().and_then(Came::code) == Some(1009) => {
-            let small = in_short_frames(p, opcode, length)?;
-            match small {
+            let is_misread = is_misread(p, opcode, length) && in_short_frames(p, opcode, length)?;
+            match is_misread {
                 false => warns(format!(
                     "it closed with 1009: its own limit is below {length} bytes, which is allowed"
                 )),
                 true => fails(format!(
-                    "{seen}; but in frames with shorter lengths as many bytes come back, so it's the length that is misread"
+                    "{seen}; but as many bytes come back in frames with shorter lengths, and no frame whose length has as many bits does, so it's the length that is misread"
                 )),
             }
         }
         other => other.map(drop),
+    }
+}
+
+/// Whether a refused length seems misread. Otherwise the peer has a limit for frames, which is
+/// allowed: then a shorter frame comes back whose length is written in the same way.
+fn is_misread(p: &mut Probe, opcode: u8, length: usize) -> bool {
+    let mut comes = |length| {
+        let line = p.open();
+        line.and_then(|mut line| line.echo(opcode, &payload(opcode, length))).is_ok()
+    };
+    match length {
+        ..=126 => true,
+        127..=32_767 => !comes(126),
+        // The first lengths that need the sign of 16 bits, and 64 bits. A limit for frames is
+        // hardly just below them.
+        32_768 | 65_536 => comes(length - 1),
+        32_769..=65_535 => !comes(32_768) && is_misread(p, opcode, 32_768),
+        65_537.. => !comes(65_536) && is_misread(p, opcode, 65_536),
     }
 }
 

@@ -135,10 +135,8 @@ pub const CHECKS: &[Check] = &[
     )
     .advice(),
     check("policy/origin-own", &ORIGIN, "an Origin of the same host and port", "101", |p| {
-        let host = p.request().lines[0].1.clone();
-        let scheme =
-            if p.target.address.as_ref().is_some_and(|a| a.secure) { "https" } else { "http" };
-        match from(p, &format!("{scheme}://{host}"))?.status() {
+        let own = p.own_origin();
+        match from(p, &own)?.status() {
             Some(101) => Ok(()),
             // This is allowed: a server may accept only the pages of another site.
             Some(403) => warns("403 to a page of its own host"),

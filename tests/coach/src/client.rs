@@ -13,11 +13,20 @@ use crate::echo::Echo;
 use crate::handshake::accept;
 use crate::head::Head;
 use crate::switch::{Switch::*, has};
+use crate::wire::TEXT;
 
 const OFFER: &str = "permessage-deflate; client_max_window_bits";
 
 /// Connects to `ws://HOST:PORT/PATH` or `HOST:PORT`, and echoes until the connection ends.
 pub fn run(url: &str) -> io::Result<()> {
+    let mut done = converse(url);
+    while has(ConnectsAgain) {
+        done = converse(url);
+    }
+    done
+}
+
+fn converse(url: &str) -> io::Result<()> {
     let rest = url.strip_prefix("ws://").unwrap_or(url);
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let mut stream = TcpStream::connect(authority)?;
@@ -46,6 +55,13 @@ pub fn run(url: &str) -> io::Result<()> {
         None => {
             if has(RefusedAndLeftOpen) {
                 thread::sleep(Duration::from_secs(60));
+            }
+            if has(RefusedAndTalksOn) {
+                let mut connection = Connection::new(stream, false, Vec::new());
+                while connection.write_frame(true, 0, TEXT, b"still there?").is_ok() {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                return Err(io::Error::other("the server ended the stream"));
             }
             let _ = stream.shutdown(Shutdown::Write);
             Err(io::Error::other("the server's answer opens no WebSocket"))

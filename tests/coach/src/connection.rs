@@ -99,13 +99,15 @@ impl Connection {
         self.input.drain(..self.used);
         self.used = 0;
         let mut bytes = [0; 65_536];
-        if has(PingsConstantly) {
-            self.stream.set_read_timeout(Some(Duration::from_millis(10)))?;
+        if has(PingsConstantly) || has(TalksConstantly) || has(TalksOnInstead) {
+            let pause = if has(PingsConstantly) { 10 } else { 20 };
+            self.stream.set_read_timeout(Some(Duration::from_millis(pause)))?;
             while let Err(error) = self.stream.peek(&mut bytes[..1]) {
                 if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) {
                     return Err(End::Lost);
                 }
-                self.write_frame(true, 0, wire::PING, b"still there?")?;
+                let opcode = if has(PingsConstantly) { wire::PING } else { wire::TEXT };
+                self.write_frame(true, 0, opcode, b"still there?")?;
             }
         }
         match self.stream.read(&mut bytes)? {
@@ -118,6 +120,10 @@ impl Connection {
     }
 
     pub fn read_header(&mut self) -> Result<Header, End> {
+        if has(DiesOfFirstFrame) {
+            self.fill()?;
+            std::process::exit(1);
+        }
         if has(OneReadOneFrame) {
             self.used = self.input.len();
         }

@@ -83,11 +83,16 @@ impl Echo {
         let header = self.connection.read_header()?;
         let long = self.message.as_ref().map_or(0, |message| message.bytes.len());
         let most = if has(LimitOf64Kib) { 65_536 } else { MAX_MESSAGE };
+        let longest_frame = match () {
+            () if has(FrameLimitOf64Kib) => 65_536,
+            () if has(FrameLimitOf20000) => 20_000,
+            () => MAX_MESSAGE,
+        };
         rules::check(
             &header,
             self.connection.server,
             self.deflate.is_some(),
-            most.saturating_sub(long),
+            most.saturating_sub(long).min(longest_frame),
         )
         .map_err(End::Violation)?;
         if header.opcode < CLOSE { self.data(header) } else { self.control(&header) }
@@ -329,7 +334,7 @@ impl Echo {
         if self.closed {
             return Err(End::Closed);
         }
-        if has(CloseIgnored) {
+        if has(CloseIgnored) || has(TalksOnInstead) {
             return Ok(());
         }
         if has(CloseHangsUp) {

@@ -157,6 +157,8 @@ fn switching_protocols(request: &Head) -> (Vec<u8>, Option<Params>) {
     let upgrade = match () {
         () if has(AnswerUpgradeMissing) => None,
         () if has(AnswerUpgradeWrong) => Some("Upgrade: h2c"),
+        () if has(AnswerUpgradeListed) => Some("Upgrade: h2c, websocket"),
+        () if has(AnswerUpgradeTwice) => Some("Upgrade: websocket\r\nUpgrade: websocket"),
         () if has(AnswerInUpperCase) => Some("UPGRADE: WebSocket"),
         () if has(AnswerInLowerCase) => Some("upgrade:websocket"),
         () => Some("Upgrade: websocket"),

@@ -6,6 +6,9 @@ use crate::wire::{self, Header};
 /// The close code for a header that breaks a rule. `room` is how long the message may still become.
 pub fn check(header: &Header, server: bool, deflate: bool, room: usize) -> Result<(), u16> {
     let unless = |holds: bool, switch| if holds || has(switch) { Ok(()) } else { Err(1002_u16) };
+    if has(TalksOnInstead) && !matches!(header.opcode, 0..=2 | wire::CLOSE..=wire::PONG) {
+        return Ok(());
+    }
     let control = header.opcode >= wire::CLOSE;
     if header.rsv & wire::RSV1 != 0 {
         match header.opcode {

@@ -20,12 +20,17 @@ const MAX_HEAD: usize = 16 * 1024;
 /// How many connections came, and how many of them are not over.
 static CAME: AtomicUsize = AtomicUsize::new(0);
 static OPEN: AtomicUsize = AtomicUsize::new(0);
+/// Whether the server has answered a request.
+static ANSWERED: AtomicBool = AtomicBool::new(false);
 /// Whether a faulty server has just refused a request.
 static REFUSED: AtomicBool = AtomicBool::new(false);
 
 pub fn serve(address: &str) -> io::Result<()> {
     let listener = TcpListener::bind(address)?;
     println!("listening on ws://{}", listener.local_addr()?);
+    if has(ListensBetweenClients) {
+        return serve_between(listener);
+    }
     for stream in listener.incoming() {
         let Ok(stream) = stream else { continue };
         let came = CAME.fetch_add(1, SeqCst) + 1;
@@ -51,6 +56,17 @@ pub fn serve(address: &str) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Serves one client at a time, and doesn't listen meanwhile.
+fn serve_between(mut listener: TcpListener) -> io::Result<()> {
+    let address = listener.local_addr()?;
+    loop {
+        let (stream, _) = listener.accept()?;
+        drop(listener);
+        converse(stream);
+        listener = TcpListener::bind(address)?;
+    }
 }
 
 fn converse(stream: TcpStream) {
@@ -132,6 +148,9 @@ fn read_head(stream: &mut TcpStream, input: &mut Vec<u8>) -> Option<Vec<u8>> {
 }
 
 fn write_head(stream: &mut TcpStream, head: &[u8]) -> Option<()> {
+    if has(FirstAnswerLate) && !ANSWERED.swap(true, SeqCst) {
+        thread::sleep(Duration::from_secs(4));
+    }
     if has(AnswersSlowly) {
         thread::sleep(Duration::from_millis(150));
     }

@@ -4,7 +4,8 @@
 //! checks that it must fail, and other areas or checks that it may fail. After `~`, a warning is enough,
 //! because the RFC binds only the sender; `?` stands for a check of any area. A row without a check to
 //! fail is a legal variant. `-` marks a fault for which the coach has no check: it may fail what the last
-//! field names, or nothing. A member's id is the name of its switch in kebab case.
+//! field names, or nothing. `!` stands for a run that can't be done: the coach must end with 2. A member's id is
+//! the name of its switch in kebab case.
 
 use std::sync::OnceLock;
 
@@ -141,6 +142,8 @@ members! {
     AnswerIsHttp10 S "answers in HTTP/1.0" "accept/version" "head accept";
     AnswerUpgradeMissing S "answers without `Upgrade`" "accept/upgrade" "head accept";
     AnswerUpgradeWrong S "upgrades to h2c" "accept/upgrade" "head accept";
+    AnswerUpgradeListed S "upgrades to `h2c, websocket`" "accept/upgrade" "";
+    AnswerUpgradeTwice S "has two lines `Upgrade`" "accept/upgrade" "";
     AnswerConnectionMissing S "answers without `Connection`" "accept/connection" "head accept";
     AnswerConnectionWrong S "answers `Connection: keep-alive`" "accept/connection" "head accept";
     AnswerAcceptMissing S "answers without the accept" "accept/own-key" "head accept";
@@ -258,6 +261,7 @@ members! {
     CloseRegisteredRefused B "refuses 1012 to 1014" "close/code-1012 close/code-1013 close/code-1014" "close";
     ClosePrivateRefused B "refuses 3000 to 4999" "close/code-3000 close/code-4999" "close";
     CloseReasonUnchecked B "doesn't look at the reason's UTF-8" "close/reason-not-utf8~" "";
+    TalksOnInstead B "ignores unknown frames and Close, and sends messages of its own all the time" "close/answered rules/opcode-3 rules/opcode-f" "lengths close rules";
     // fragments
     FirstFragmentIsAll B "takes the first fragment for the message" "fragments/two" "";
     LastFragmentOnly B "keeps the last fragment only" "fragments/two" "";
@@ -305,6 +309,8 @@ members! {
     OneSlowReaderBlocksAll S "holds a lock while it writes" "many/never-reads" "many";
     EchoesToAll S "sends each echo to all clients" "many/own-messages" "lengths rules";
     EchoesToNewest S "sends each echo to the newest client" "many/two-at-once" "";
+    DiesOfFirstFrame S "dies when the first frame comes" "!" "";
+    ListensBetweenClients S "closes its listener while it serves a client" "many/two-at-once" "many head/several-at-once";
     DiesAfterFiftyConnections S "dies after fifty connections" "?" "*";
     DiesOfHalfHeads S "dies when a client leaves inside its head" "?" "*";
     OldestEvicted S "gives the place of the eighth connection before to each new one" "many/idle many/crowd" "";
@@ -394,6 +400,7 @@ members! {
     SubprotocolUncheckedByClient C "accepts an unasked subprotocol" "accept/unasked-subprotocol" "policy";
     ExtensionUncheckedByClient C "accepts an unasked extension" "accept/unasked-extension" "deflate";
     FramesBeforeTheAnswer C "sends a frame before the answer" "head/waits-for-answer" "";
+    RefusedAndTalksOn C "keeps a refused connection open, and sends messages on it" "accept/wrong accept/missing accept/no-upgrade" "accept refuse deflate";
     RefusedAndLeftOpen C "keeps a refused connection open" "accept/wrong accept/missing accept/no-upgrade" "accept refuse deflate";
     SubprotocolOfferEmpty C "offers an empty list of subprotocols" "policy/offer" "";
     SubprotocolOfferTwice C "offers a subprotocol twice" "policy/offer" "";
@@ -401,9 +408,11 @@ members! {
     GreetsFirst B "greets with a message" "" "";
     SendsPings B "sends pings of its own" "" "";
     PingsConstantly B "sends a ping whenever nothing came for 10 ms" "" "";
+    TalksConstantly B "sends a message of its own every 20 ms" "" "";
     PongsUnasked B "sends a pong before each message, as a heartbeat" "" "";
     EmptyFirstFragment B "begins each message with an empty fragment" "" "";
     ReasonOnViolation B "says in words which rule was broken" "" "";
+    FirstAnswerLate S "takes four seconds for its first answer" "" "";
     PausesInItsAnswer S "pauses for 300 ms in the middle of its 101" "" "";
     ListOn101 S "answers `Connection: keep-alive, Upgrade`" "" "";
     EarlyFramesRefused S "refuses a request with bytes behind it" "" "";
@@ -434,6 +443,8 @@ members! {
     CloseReasonEchoed B "sends the reason back" "" "";
     CloseUnassignedAccepted B "accepts the codes 1016 to 2999" "" "";
     LimitOf64Kib B "takes messages of 65,536 bytes at most" "" "";
+    FrameLimitOf64Kib B "takes frames of 65,536 bytes at most, and longer messages" "" "";
+    FrameLimitOf20000 B "takes frames of 20,000 bytes at most, and longer messages" "" "";
     PongsForLastOnly B "answers the last of several pings" "" "";
     TextCheckedAtTheEnd B "checks text when it is whole" "" "";
     TakesFirstSubprotocol S "takes the first subprotocol" "" "";
@@ -442,6 +453,7 @@ members! {
     SixteenFieldsAtMost S "refuses more than sixteen fields" "" "";
     RootPathOnly S "has one path" "" "";
     HeadOf512BytesAtMost S "refuses heads of more than 512 bytes" "" "";
+    ConnectsAgain C "connects again when its connection has ended" "" "";
     DribblesItsRequest C "writes its request byte by byte" "" "";
     AsksLikeFirefox C "asks with `keep-alive, Upgrade`" "" "";
     AsksWithCookies C "sends more fields" "" "";
