@@ -46,7 +46,8 @@ impl PendingList {
     }
 
     /// Evicts all pending connections, because the server is stopping. This shuts down only the
-    /// reading side of each stream, so responses that are being written still go out.
+    /// reading side of each stream, so responses that are being written still go out. (`shut_down`
+    /// waits for them until the end of the grace period.)
     pub(super) fn evict_all(&self) {
         // (As in `add_evicting_oldest`, no lock is held while a stream is shut down, because the
         // stream may be the application's code.)

@@ -281,9 +281,9 @@ impl Server {
     /// Accepts connections, and runs `handler` for each one in a thread of its own, until a
     /// [`Handle`] [stops](Handle::stop) or [drains](Handle::drain) the server. Returns once all
     /// connections have closed and all pages and refusals have been sent, or at the end of the
-    /// grace period. If the handler returns an error
-    /// or panics, its connection closes with code 1011. Fails at once if a setting is invalid, if
-    /// the server has no listener, or if the thread that refuses clients can't be started.
+    /// grace period. If the handler returns an error or panics, its connection closes with code
+    /// 1011. Fails at once if a setting is invalid, if the server has no listener, or if the thread
+    /// that refuses clients can't be started.
     pub fn serve(
         self,
         handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,
@@ -351,6 +351,7 @@ struct Accepted {
     id: u64,
     stream: Arc<dyn Stream>,
     shared: Arc<Shared>,
+    /// Makes a stopping server wait until the client has its response.
     unanswered: UnansweredGuard,
 }
 
@@ -380,7 +381,8 @@ fn serve_one(Accepted { id, stream, shared, unanswered }: Accepted) {
     log::debug!("{id} comes from {:?}", stream.peer());
     let upgraded =
         catch_unwind(AssertUnwindSafe(|| upgrade(id, stream.clone(), options, registry)));
-    // On an error or a panic, `upgrade` has already sent the client any response that it could.
+    // On an error or a panic, `upgrade` has already sent the client any response that it could. A
+    // stopping server no longer needs to wait for that response.
     drop(unanswered);
     if let Ok(Ok(ws)) = upgraded {
         drop(stream);

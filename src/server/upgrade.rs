@@ -23,6 +23,7 @@
 //!   TLS port does receive its 400.) And a client that closes without sending a byte has requested
 //!   nothing, so it's neither answered nor counted as refused. Load balancers check a port that
 //!   way, and browsers open connections in advance that they may not need.
+//! - A stopping server waits for these responses, but only until the end of its grace period.
 //! - One deadline covers the TLS handshake and the head, because a slow client can hold a thread
 //!   during either.
 //! - A permit is taken before the application's `authorize` runs, so a connection whose

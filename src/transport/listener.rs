@@ -107,25 +107,22 @@ pub(crate) enum WakeAddress {
 impl WakeAddress {
     /// Wakes the thread that waits in `accept`. Only a new connection interrupts that call, so this
     /// function connects to the listener, and closes the connection at once. If the listener's
-    /// address is unspecified (0.0.0.0 or ::), this connects to the loopback address.
+    /// address is unspecified (0.0.0.0 or ::), this connects to the loopback address. It succeeds
+    /// even if another process accepts the connection instead.
     pub(crate) fn wake(&self) -> io::Result<()> {
         match self {
             WakeAddress::Tcp(address) => {
-                let connect = |ip: Option<IpAddr>| {
+                let connect = |ip: IpAddr| {
                     let mut address = *address;
-                    ip.into_iter().for_each(|ip| address.set_ip(ip));
+                    address.set_ip(ip);
                     TcpStream::connect_timeout(&address, Duration::from_secs(1)).map(drop)
                 };
                 match address.ip() {
-                    IpAddr::V4(ip) if ip.is_unspecified() => {
-                        connect(Some(Ipv4Addr::LOCALHOST.into()))
-                    }
+                    IpAddr::V4(ip) if ip.is_unspecified() => connect(Ipv4Addr::LOCALHOST.into()),
                     // Some machines have no ::1. A listener on :: usually accepts IPv4 as well.
-                    IpAddr::V6(ip) if ip.is_unspecified() => {
-                        connect(Some(Ipv6Addr::LOCALHOST.into()))
-                            .or_else(|_| connect(Some(Ipv4Addr::LOCALHOST.into())))
-                    }
-                    _ => connect(None),
+                    IpAddr::V6(ip) if ip.is_unspecified() => connect(Ipv6Addr::LOCALHOST.into())
+                        .or_else(|_| connect(Ipv4Addr::LOCALHOST.into())),
+                    ip => connect(ip),
                 }
             }
             #[cfg(unix)]
