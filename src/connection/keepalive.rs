@@ -5,9 +5,9 @@
 //! that the peer is alive. If no byte arrives within `Limits::pong`, we assume that the peer is
 //! dead. That way, an application that only receives also notices when its peer loses power.
 //!
-//! A ping may wait behind a long message, in our operating system's buffers. Therefore a peer whose
-//! TCP stack still acknowledges our bytes gets more time, as long as it acknowledges at least
-//! 64 KiB in each `Limits::pong`.
+//! In our operating system's buffers, a ping waits until a long message before it has gone out.
+//! Therefore a peer whose TCP stack still acknowledges our bytes gets more time, as long as it
+//! acknowledges at least 64 KiB in each `Limits::pong`.
 //!
 //! The reading thread sends these pings from `recv`. While no thread is in `recv`, the keepalive
 //! sends none, and only a write that fails shows that the peer is dead. While another thread is
@@ -122,11 +122,11 @@ impl Keepalive {
         self.ping = Some(Ping { payload, sent, give_up });
     }
 
-    /// Gives the peer `Limits::pong` again if the ping may still wait behind a long message: if at
-    /// least 64 KiB of our bytes are unacknowledged when the deadline passes first, and then each
-    /// time that the peer's TCP stack has acknowledged 64 KiB more. Returns whether the peer gets
-    /// this time. `written` is how many bytes we have written to the stream, and `unacknowledged`
-    /// how many of them the peer's TCP stack hasn't acknowledged, if that's known.
+    /// Gives the peer `Limits::pong` again if the ping may still wait for a long message to go out:
+    /// once if at least 64 KiB of our bytes are unacknowledged when the deadline passes, and then
+    /// each time that the peer's TCP stack has acknowledged 64 KiB more. Returns whether the peer
+    /// gets this time. `written` is how many bytes we have written to the stream, and
+    /// `unacknowledged` how many of them the peer's TCP stack hasn't acknowledged, if that's known.
     pub(crate) fn renew_if_reading(&mut self, written: u64, unacknowledged: Option<u64>) -> bool {
         let give_up = self.ping.as_mut().and_then(|ping| ping.give_up.as_mut());
         let (Some(give_up), Some(unacknowledged)) = (give_up, unacknowledged) else {

@@ -83,8 +83,8 @@ impl RenewableDeadline {
         let takes_bytes = match stream.unacknowledged() {
             Some(0) => false,
             Some(bytes) => bytes < replace(&mut self.unacknowledged, bytes),
-            // A number that was known before, and isn't now, doesn't show that the peer is stuck.
-            // Our operating system may just have no file descriptor left to tell it.
+            // If the number was known before and isn't now, that doesn't show that the peer is
+            // stuck: reading the operating system's table has failed.
             None => self.unacknowledged < u64::MAX,
         };
         let may_renew = self.is_alive || takes_bytes;

@@ -83,7 +83,9 @@ fn a_read_that_stops_short_or_is_interrupted_at_any_byte_changes_nothing() {
             for fault in [Fault::One, Fault::Interrupted] {
                 let plan = [(Read, at, fault)];
                 let (stream, heard) = case.run(&plan);
-                case.is_as_it_should_be(&stream, &heard, 0, &plan);
+                // By the time of the signal, the silence may have been long enough to ask.
+                let pings = usize::from(fault == Fault::Interrupted);
+                case.is_as_it_should_be(&stream, &heard, pings, &plan);
             }
         }
     }
@@ -112,7 +114,8 @@ fn frames_in_any_three_pieces_change_nothing() {
                 for first in case.head..=second {
                     let plan = [(Read, first, Fault::Interrupted), (Read, second, Fault::One)];
                     let (stream, heard) = case.run(&plan);
-                    case.is_as_it_should_be(&stream, &heard, 0, &plan);
+                    // By the time of the signal, the silence may have been long enough to ask.
+                    case.is_as_it_should_be(&stream, &heard, 1, &plan);
                 }
             }
         }
