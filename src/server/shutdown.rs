@@ -7,8 +7,8 @@
 //!   the Close anyway. At the end of the grace period, the server aborts the connections that are
 //!   still open. Until then, it also waits for the pages and refusals that are being sent, because
 //!   the program may exit as soon as `serve` returns.
-//! - A thread of its own closes the connections, because `serve` may be stuck in `accept`: only a new
-//!   connection wakes that call. `serve` returns once it has left `accept`.
+//! - A thread of its own closes the connections, because `serve` may be stuck in `accept`: only a
+//!   new connection wakes that call. `serve` returns once it has left `accept`.
 //! - A draining server issues no more permits either. A thread sends the Closes in batches over
 //!   four fifths of the grace period, and then stops the server.
 
@@ -83,8 +83,8 @@ impl Registry {
         if !is_first {
             return;
         }
-        // `serve` can't close the connections while it's in `accept`, and waking it may fail. If the
-        // application accepts the streams itself (`Server::accept`), there's no `serve` at all.
+        // `serve` can't close the connections while it's in `accept`, and waking it may fail. If
+        // the application accepts the streams itself (`Server::accept`), there's no `serve` at all.
         let registry = self.clone();
         let stopping = thread::Builder::new().name("stopping".into()).spawn(move || {
             registry.shut_down();
@@ -104,8 +104,9 @@ impl Registry {
     /// client has its page or refusal. If the grace period ends first, aborts the connections that
     /// are still open.
     ///
-    /// `serve` calls this as well, for the clients that it has accepted last, and because the thread
-    /// that `begin_stopping` starts may not have finished. Only one of the two runs at a time.
+    /// `serve` calls this as well, for the clients that it has accepted last, and because the
+    /// thread that `begin_stopping` starts may not have finished. Only one of the two runs at a
+    /// time.
     pub(crate) fn shut_down(&self) {
         let mut grace_is_over = lock(&self.grace_is_over);
         if *grace_is_over {
@@ -202,11 +203,10 @@ impl Registry {
         !open.is_empty() && !self.is_stopping()
     }
 
-    /// Waits until all connections have closed and all pending clients are answered, for at most one
-    /// second, and at most until the deadline that `until` selects. Returns whether this is so. If
-    /// not, the caller must
-    /// request the Closes again, because a Close may not have been written if its peer's buffers
-    /// were full.
+    /// Waits until all connections have closed and all pending clients are answered, for at most
+    /// one second, and at most until the deadline that `until` selects. Returns whether this is so.
+    /// If not, the caller must request the Closes again, because a Close may not have been written
+    /// if its peer's buffers were full.
     fn wait_briefly_until_closed(&self, until: impl Fn(Grace) -> Deadline) -> bool {
         let mut open = lock(&self.open);
         let again = Deadline::after(Duration::from_secs(1));

@@ -115,8 +115,9 @@ impl Body {
 }
 
 /// Returns whether a response with this `head` opens a tunnel: `method`, the method of the request
-/// that it answers, is CONNECT, and its status is 2xx. After the head, the client's and the server's
-/// bytes pass through the tunnel, such as another request and its response (RFC 9110 §9.3.6).
+/// that it answers, is CONNECT, and its status is 2xx. After the head, the client's and the
+/// server's bytes pass through the tunnel, such as another request and its response (RFC 9110
+/// §9.3.6).
 pub fn opens_tunnel(head: &Head, method: &str) -> bool {
     method == "CONNECT" && matches!(status_of(head.first_line()), Some(200..=299))
 }

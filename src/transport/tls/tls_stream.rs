@@ -19,8 +19,8 @@
 //! - If a read's bytes don't complete a record, the read fails with `Interrupted` and a
 //!   [`PartOfRecord`] inside. The caller then knows that the peer is alive, and reads again with
 //!   its remaining time. That way, a record that arrives byte by byte can't extend a deadline.
-//! - A write fails once the keys of TLS 1.2 are used up. With AES-GCM, they last for 2^24 records in
-//!   each direction. (TLS 1.3 renews its keys.)
+//! - A write fails once the keys of TLS 1.2 are used up. With AES-GCM, they last for 2^24 records
+//!   in each direction. (TLS 1.3 renews its keys.)
 //! - A stream that ends without a close_notify is an error: anyone on the network path can cut a
 //!   stream, but only the peer can authenticate its end (RFC 8446 §6.1).
 
