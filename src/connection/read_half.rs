@@ -416,14 +416,20 @@ impl ReadHalf {
                 }
                 Ok(())
             }
-            SilenceAction::GiveUp => {
-                let written = self.write_half.ending.written();
-                let unacknowledged = self.write_half.stream.unacknowledged();
-                match self.keepalive.renew_if_reading(written, unacknowledged) {
-                    true => Ok(()),
-                    false => Err(self.abort_silent_peer()),
-                }
-            }
+            SilenceAction::GiveUp => self.give_up_unless_reading(),
+        }
+    }
+
+    /// Gives up on the peer, unless the ping may still wait for a long message that the peer is
+    /// reading. (This is a separate function, so that its stack frame takes no memory while a thread
+    /// waits.)
+    #[inline(never)]
+    fn give_up_unless_reading(&mut self) -> Result<()> {
+        let written = self.write_half.ending.written();
+        let unacknowledged = self.write_half.stream.unacknowledged();
+        match self.keepalive.renew_if_reading(written, unacknowledged) {
+            true => Ok(()),
+            false => Err(self.abort_silent_peer()),
         }
     }
 

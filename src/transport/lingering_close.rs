@@ -20,6 +20,9 @@ pub struct RenewableDeadline {
     each: Duration,
     renewals: u64,
     is_alive: bool,
+    /// Whether the deadline has passed without a renewal. From then on, only bytes from the peer
+    /// renew it: asking how many of ours are unacknowledged takes 100 ms.
+    has_expired: bool,
     /// The number of our bytes that the peer's TCP stack had not acknowledged when the deadline
     /// last passed. `u64::MAX` until such a number is known, so that the first one counts as
     /// progress.
@@ -38,6 +41,7 @@ impl RenewableDeadline {
             each: Duration::ZERO,
             renewals: 0,
             is_alive: false,
+            has_expired: false,
             unacknowledged: u64::MAX,
         }
     }
@@ -47,7 +51,7 @@ impl RenewableDeadline {
     /// renewal, the deadline becomes the current time plus `each`.
     pub fn renewable(deadline: Deadline, each: Duration, sent: u64) -> RenewableDeadline {
         let renewals = (sent / MIN_PROGRESS as u64).min(MAX_RENEWALS);
-        RenewableDeadline { deadline, each, renewals, is_alive: false, unacknowledged: u64::MAX }
+        RenewableDeadline { deadline, each, renewals, ..RenewableDeadline::until(deadline) }
     }
 
     /// Returns whether renewals are left. If so, a peer that sends bytes or acknowledges ours gets
@@ -77,7 +81,7 @@ impl RenewableDeadline {
     /// ours since the last renewal. Also renews it if the number of unacknowledged bytes, known
     /// before, is now unknown. Returns whether the deadline was renewed.
     fn renew_if_alive(&mut self, stream: &dyn Stream) -> bool {
-        if self.renewals == 0 {
+        if self.renewals == 0 || (self.has_expired && !self.is_alive) {
             return false;
         }
         let takes_bytes = match stream.unacknowledged() {
@@ -93,6 +97,7 @@ impl RenewableDeadline {
             self.renewals -= 1;
             self.is_alive = false;
         }
+        self.has_expired = !may_renew;
         may_renew
     }
 }

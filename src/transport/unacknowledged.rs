@@ -22,7 +22,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Seek};
+use std::io::{self, BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Mutex;
 use std::thread;
@@ -67,9 +67,6 @@ enum Answer {
 /// One of the operating system's connection tables, and what its last reading has shown.
 struct ConnectionTable {
     path: &'static str,
-    /// The table's file. It stays open after the first reading, so that a process that has run out
-    /// of file descriptors can still read the table. `None` before the first reading.
-    file: Option<File>,
     /// `None` if there was no reading yet, or if the last one failed.
     reading: Option<Reading>,
 }
@@ -87,7 +84,7 @@ type Outstanding = HashMap<String, u64>;
 
 impl ConnectionTable {
     const fn at(path: &'static str) -> ConnectionTable {
-        ConnectionTable { path, file: None, reading: None }
+        ConnectionTable { path, reading: None }
     }
 
     /// Answers a question that was asked at the time `asked`: from the last reading if that began
@@ -113,15 +110,9 @@ impl ConnectionTable {
         Ok(Answer::Bytes(bytes.unwrap_or(0)))
     }
 
-    fn read(&mut self) -> io::Result<Reading> {
+    fn read(&self) -> io::Result<Reading> {
         let began = Instant::now();
-        let mut file = match self.file.take() {
-            Some(file) => file,
-            None => File::open(self.path)?,
-        };
-        file.rewind()?;
-        let outstanding = outstanding_in_table(BufReader::new(&file))?;
-        self.file = Some(file);
+        let outstanding = outstanding_in_table(BufReader::new(File::open(self.path)?))?;
         Ok(Reading { began, ended: Instant::now(), outstanding })
     }
 }

@@ -114,6 +114,9 @@ fn websockets_11_0_2_what_if_we_close_and_the_peer_neither_reads_nor_answers() {
 /// Twin: src/transport/lingering_close.rs
 /// was `while wasted < MOST && !linger.renew_or_expire(stream) {`
 /// now `while wasted > MOST && !linger.renew_or_expire(stream) {`
+/// and: src/connection/write_half.rs
+/// was `unanswered = Some(self.unanswered_close_error());`
+/// now `unanswered = Some(Error::PeerTimeout);`
 #[test]
 fn reset_what_if_a_megabyte_is_unread_when_we_close() {
     for side in BOTH_SIDES {
