@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{self, ErrorKind, IoSlice, Write};
-use std::net::{Shutdown, TcpListener};
+use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -13,7 +13,8 @@ use ws101::handshake::client::HandshakeError;
 use ws101::{Client, Error, Limits, Message, Refusal, Stream, WebSocket};
 
 use crate::support::{
-    PATIENCE, Peer, accept_of, echo, echo_handler, in_memory, run, serve, unmasked,
+    PATIENCE, Peer, accept_of, echo, echo_handler, in_memory, neither_timeouts_nor_shutdown, run,
+    serve, unmasked,
 };
 
 /// The good answer; `ACCEPT` stands for what goes with the key.
@@ -554,17 +555,7 @@ impl Stream for Failing {
         Ok(slices.iter().map(|slice| slice.len()).sum())
     }
 
-    fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
-        Ok(())
-    }
+    neither_timeouts_nor_shutdown!();
 }
 
 #[test]

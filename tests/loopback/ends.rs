@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use ws101::{Client, Error, Limits, MessageKind, PreparedMessage, Server, Stream, connect};
 
 use crate::support::{
-    BOTH_SIDES, Frame, PATIENCE, Peer, Side, echo_handler, masked, open, request, run, serve,
-    switching_protocols, unmasked,
+    BOTH_SIDES, Frame, PATIENCE, Peer, Side, echo_handler, masked, neither_timeouts_nor_shutdown,
+    open, request, run, serve, switching_protocols, unmasked,
 };
 
 /// More than all buffers between two ends take.
@@ -549,17 +549,7 @@ impl Stream for Stuck {
         Ok(slices.iter().map(|slice| slice.len()).sum())
     }
 
-    fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
-        Ok(())
-    }
+    neither_timeouts_nor_shutdown!();
 
     fn unacknowledged(&self) -> Option<u64> {
         Some(1_234)
@@ -599,17 +589,7 @@ impl Stream for Acknowledges {
         Ok(slices.iter().map(|slice| slice.len()).sum())
     }
 
-    fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
-        Ok(())
-    }
+    neither_timeouts_nor_shutdown!();
 
     fn unacknowledged(&self) -> Option<u64> {
         self.unacknowledged.lock().unwrap().pop_front()
@@ -1065,17 +1045,7 @@ impl Stream for Signalled {
         Ok(length)
     }
 
-    fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
-        Ok(())
-    }
+    neither_timeouts_nor_shutdown!();
 }
 
 #[test]

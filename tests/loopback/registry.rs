@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use ws101::{Error, Limits, MessageKind, PreparedMessage, Refusal, Response, Server, Stream};
 
 use crate::support::{
-    PATIENCE, Peer, Running, echo, echo_handler, head, in_memory, masked, request, run, serve,
+    PATIENCE, Peer, Running, echo, echo_handler, head, in_memory, masked,
+    neither_timeouts_nor_shutdown, request, run, serve,
 };
 
 const SOON: Duration = Duration::from_millis(100);
@@ -589,17 +590,7 @@ impl Stream for Mute {
         }
     }
 
-    fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
-        Ok(())
-    }
+    neither_timeouts_nor_shutdown!();
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ws101::frames::header::Role;
 use ws101::{Response, Server, Stream, Tap};
 
-use crate::support::{Peer, head, masked, request, run};
+use crate::support::{Peer, head, masked, neither_timeouts_nor_shutdown, request, run};
 
 const A_MOMENT: Duration = Duration::from_millis(50);
 
@@ -228,17 +228,7 @@ impl Stream for Slices {
         Ok(all)
     }
 
-    fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
-        Ok(())
-    }
+    neither_timeouts_nor_shutdown!();
 }
 
 #[test]
