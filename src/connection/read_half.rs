@@ -113,7 +113,10 @@ impl ReadHalf {
         self.skip_rest_of_message(until)?;
         self.decoder.deliver_pieces(false);
         match self.next_event(until)? {
-            Some(Event::Message(message)) => Ok(Some(message)),
+            Some(Event::Message(message)) => {
+                self.count_if_all_parsed();
+                Ok(Some(message))
+            }
             _ => Ok(None),
         }
     }
@@ -133,6 +136,7 @@ impl ReadHalf {
             return Ok(None);
         };
         self.in_pieces = !last;
+        self.count_if_all_parsed();
         Ok(Some((kind, bytes)))
     }
 
@@ -196,10 +200,6 @@ impl ReadHalf {
             match self.decoder.next_event() {
                 Ok(Some(event @ (Event::Message(_) | Event::Piece { .. }))) => {
                     self.messages += u32::from(!matches!(event, Event::Piece { last: false, .. }));
-                    // The handler may work for long before it waits again.
-                    if self.decoder.has_parsed_all() {
-                        self.count_received();
-                    }
                     return Ok(Some(event));
                 }
                 Ok(Some(Event::Ping(payload))) => {
@@ -264,7 +264,18 @@ impl ReadHalf {
         waited
     }
 
-    /// Adds to the connection's counters what has been received since the last call.
+    /// Adds to the connection's counters what has been received, unless more messages may already
+    /// be in the receive buffer. A handler may work on a message for long before it waits again.
+    #[inline]
+    fn count_if_all_parsed(&mut self) {
+        if self.decoder.has_parsed_all() {
+            self.count_received();
+        }
+    }
+
+    /// Adds to the connection's counters what has been received since the last call. (This is a
+    /// separate function, so that its stack frame takes no memory while a thread waits.)
+    #[inline(never)]
     fn count_received(&mut self) {
         let (messages, bytes) = (take(&mut self.messages), take(&mut self.bytes));
         if messages > 0 || bytes > 0 {
@@ -292,12 +303,14 @@ impl ReadHalf {
                     return Ok(());
                 }
                 Err(error) if is_part_of_record(&error) => self.note_sign_of_life(),
-                // A signal has interrupted the read, which says nothing about how long it waited.
-                Err(error) if error.kind() == ErrorKind::Interrupted => {
-                    self.keep_alive(Duration::ZERO)?;
+                Err(error) => {
+                    // A read that a signal has interrupted may have waited for any time.
+                    let is_interrupted = error.kind() == ErrorKind::Interrupted;
+                    if !is_interrupted && !is_timeout(&error) {
+                        return Err(self.abort_lost_connection(error));
+                    }
+                    self.keep_alive(if is_interrupted { Duration::ZERO } else { timeout })?;
                 }
-                Err(error) if is_timeout(&error) => self.keep_alive(timeout)?,
-                Err(error) => return Err(self.abort_lost_connection(error)),
             }
         }
     }

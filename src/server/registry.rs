@@ -213,6 +213,17 @@ impl Registry {
         UnansweredGuard(self.clone())
     }
 
+    /// (This is a separate function, so that its stack frame takes no memory while a handler runs.)
+    #[inline(never)]
+    fn note_answered(&self) {
+        self.unanswered.fetch_sub(1, SeqCst);
+        if !self.is_accepting() {
+            // (`shut_down` holds this lock while it reads the number, so it can't miss the signal.)
+            drop(lock(&self.open));
+            self.one_closed.notify_all();
+        }
+    }
+
     /// Returns the number of clients that `serve` has accepted, and whose connection hasn't opened
     /// and whose page or refusal isn't sent yet.
     pub(super) fn unanswered(&self) -> usize {
@@ -286,13 +297,7 @@ pub(crate) struct UnansweredGuard(Arc<Registry>);
 
 impl Drop for UnansweredGuard {
     fn drop(&mut self) {
-        let registry = &self.0;
-        registry.unanswered.fetch_sub(1, SeqCst);
-        if !registry.is_accepting() {
-            // (`shut_down` holds this lock while it reads the number, so it can't miss the signal.)
-            drop(lock(&registry.open));
-            registry.one_closed.notify_all();
-        }
+        self.0.note_answered();
     }
 }
 

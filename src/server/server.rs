@@ -376,18 +376,24 @@ fn give_thread(
 
 // WALK: life
 /// Serves one connection from its first byte to its last, in the connection's own thread.
-fn serve_one(Accepted { id, stream, shared, unanswered }: Accepted) {
-    let Shared { options, registry, handler } = &*shared;
+fn serve_one(accepted: Accepted) {
+    let shared = accepted.shared.clone();
+    if let Some(ws) = open(accepted) {
+        run_handler(&shared.handler, ws);
+    }
+}
+
+/// Opens the WebSocket. Returns `None` if the client received another response, or none at all.
+/// This function is never inlined, for the same reason as `run_handler` below.
+#[inline(never)]
+fn open(Accepted { id, stream, shared, unanswered }: Accepted) -> Option<WebSocket> {
+    let Shared { options, registry, .. } = &*shared;
     log::debug!("{id} comes from {:?}", stream.peer());
-    let upgraded =
-        catch_unwind(AssertUnwindSafe(|| upgrade(id, stream.clone(), options, registry)));
+    let upgraded = catch_unwind(AssertUnwindSafe(|| upgrade(id, stream, options, registry)));
     // On an error or a panic, `upgrade` has already sent the client any response that it could. A
     // stopping server no longer needs to wait for that response.
     drop(unanswered);
-    if let Ok(Ok(ws)) = upgraded {
-        drop(stream);
-        run_handler(handler, ws);
-    }
+    upgraded.ok()?.ok()
 }
 
 // WALK: handler

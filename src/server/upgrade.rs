@@ -210,15 +210,7 @@ impl Requester<'_> {
         let length = match head {
             Ok(length) => length,
             Err(why) => {
-                let is_stopping = self.registry.is_stopping();
-                let was_evicted = self.pending.was_evicted();
-                // (An eviction or a stop also ends the stream, but then the client still waits.)
-                let was_ended_by_us = is_stopping || was_evicted;
-                if matches!(why, NoHead::Ended) && buffer.unread().is_empty() && !was_ended_by_us {
-                    log::debug!("{} closed without a byte", self.id);
-                    return Ok(None);
-                }
-                return Err(refusal_without_head(why, is_stopping, was_evicted));
+                return self.without_head(why, buffer.unread().is_empty()).map_or(Ok(None), Err);
             }
         };
         let mut request = Box::new(Request::parse(&buffer.unread()[..length])?);
@@ -226,6 +218,20 @@ impl Requester<'_> {
         request.set_peer(of_wrapper.or(self.peer), certificates);
         buffer.consume(length);
         Ok(Some(request))
+    }
+
+    /// Returns the refusal for a client whose head couldn't be read. Returns `None` if the client
+    /// has closed without sending a byte, because it then needs no response.
+    #[inline(never)]
+    fn without_head(&self, why: NoHead, is_empty: bool) -> Option<Refusal> {
+        let is_stopping = self.registry.is_stopping();
+        let was_evicted = self.pending.was_evicted();
+        // (An eviction or a stop also ends the stream, but then the client still waits.)
+        if matches!(why, NoHead::Ended) && is_empty && !is_stopping && !was_evicted {
+            log::debug!("{} closed without a byte", self.id);
+            return None;
+        }
+        Some(refusal_without_head(why, is_stopping, was_evicted))
     }
 
     /// Reserves a permit for the connection, and removes the connection from the pending list.
