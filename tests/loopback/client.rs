@@ -13,8 +13,7 @@ use ws101::handshake::client::HandshakeError;
 use ws101::{Client, Error, Limits, Message, Refusal, Stream, WebSocket};
 
 use crate::support::{
-    PATIENCE, Peer, accept_of, echo, echo_handler, in_memory, neither_timeouts_nor_shutdown, run,
-    serve, unmasked,
+    PATIENCE, Peer, accept_of, echo, echo_handler, in_memory, run, serve, unmasked,
 };
 
 /// The good answer; `ACCEPT` stands for what goes with the key.

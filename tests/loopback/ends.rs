@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use ws101::{Client, Error, Limits, MessageKind, PreparedMessage, Server, Stream, connect};
 
 use crate::support::{
-    BOTH_SIDES, Frame, PATIENCE, Peer, Side, echo_handler, masked, neither_timeouts_nor_shutdown,
-    open, request, run, serve, switching_protocols, unmasked,
+    BOTH_SIDES, Frame, PATIENCE, Peer, Side, echo_handler, masked, open, request, run, serve,
+    switching_protocols, unmasked,
 };
 
 /// More than all buffers between two ends take.

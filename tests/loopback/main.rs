@@ -3,6 +3,23 @@
 //! A test waits for something to happen rather than for time to pass, and uses a free port. The tests
 //! write a peer's messages as bytes, so they don't rely on the code that they test.
 
+/// For a stream of a test that only reads and writes: the rest of `Stream` does nothing.
+macro_rules! neither_timeouts_nor_shutdown {
+    () => {
+        fn set_read_timeout(&self, _: std::time::Duration) -> std::io::Result<()> {
+            Ok(())
+        }
+
+        fn set_write_timeout(&self, _: std::time::Duration) -> std::io::Result<()> {
+            Ok(())
+        }
+
+        fn shutdown(&self, _: std::net::Shutdown) -> std::io::Result<()> {
+            Ok(())
+        }
+    };
+}
+
 mod client;
 mod conversation;
 mod decisions;

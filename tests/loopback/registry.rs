@@ -12,8 +12,7 @@ use std::time::{Duration, Instant};
 use ws101::{Error, Limits, MessageKind, PreparedMessage, Refusal, Response, Server, Stream};
 
 use crate::support::{
-    PATIENCE, Peer, Running, echo, echo_handler, head, in_memory, masked,
-    neither_timeouts_nor_shutdown, request, run, serve,
+    PATIENCE, Peer, Running, echo, echo_handler, head, in_memory, masked, request, run, serve,
 };
 
 const SOON: Duration = Duration::from_millis(100);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ws101::frames::header::Role;
 use ws101::{Response, Server, Stream, Tap};
 
-use crate::support::{Peer, head, masked, neither_timeouts_nor_shutdown, request, run};
+use crate::support::{Peer, head, masked, request, run};
 
 const A_MOMENT: Duration = Duration::from_millis(50);
 

@@ -15,24 +15,6 @@ use ws101::{Client, Counters, Error, Handle, Limits, Result, Server, Stream, Web
 /// Longer than anything may take; it only ends a test that would hang.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// For a stream of a test that only reads and writes: the rest of `Stream` does nothing.
-macro_rules! neither_timeouts_nor_shutdown {
-    () => {
-        fn set_read_timeout(&self, _: std::time::Duration) -> std::io::Result<()> {
-            Ok(())
-        }
-
-        fn set_write_timeout(&self, _: std::time::Duration) -> std::io::Result<()> {
-            Ok(())
-        }
-
-        fn shutdown(&self, _: std::net::Shutdown) -> std::io::Result<()> {
-            Ok(())
-        }
-    };
-}
-pub(crate) use neither_timeouts_nor_shutdown;
-
 /// A server that runs until it is dropped.
 pub struct Running {
     pub address: SocketAddr,
@@ -281,7 +263,17 @@ impl<F: FnMut(&[u8]) -> Vec<u8> + Send + 'static> Stream for InMemory<F> {
         Ok(bytes.len())
     }
 
-    neither_timeouts_nor_shutdown!();
+    fn set_read_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The side that is under test; at the other end there are bytes.
