@@ -1,8 +1,7 @@
 //! The table of anchors: which lines of this crate's source decide about a field or enforce a rule.
 //!
 //! The tables below it name the anchor of each refusal and each handshake error, by the heading of
-//! its diagnostic. If you add a refusal, add it to [`REFUSALS`], and give it a step in
-//! [`trace`](super::trace).
+//! its diagnostic. If you add a refusal, add its anchor and its row in [`REFUSALS`].
 
 /// A reference to the lines of ws101's source that decide what a field means, or whether bytes
 /// break a rule.
@@ -83,31 +82,17 @@ const C10: &str = "10_the_client.md";
 const C11: &str = "11_compression.md";
 
 /// All anchors, grouped by the stages of a connection, from the request's head to the decoded
-/// frames.
+/// frames. Within a group, the checks stand in the order in which the code makes them.
 const ANCHORS: &[Anchor] = &[
     // The head of a request.
-    anchor("head.end", SCAN, "self.scanned > EMPTY_LINE.len()", "RFC 9112 §2.2", C01),
-    anchor("head.bytes", SCAN, "_ => return Err(refusal_of_bad_byte", "RFC 9112 §2.2", C01),
     anchor("head.size", ("http/head.rs", "refusal_too_large"), "", "RFC 9112 §2.2", C09),
+    anchor("head.bytes", SCAN, "_ => return Err(refusal_of_bad_byte", "RFC 9112 §2.2", C01),
+    anchor("head.end", SCAN, "self.scanned > EMPTY_LINE.len()", "RFC 9112 §2.2", C01),
     anchor("head.field", ("http/head.rs", "check_field"), "", "RFC 9112 §5", C01),
-    anchor("request.line", PARSE_REQUEST, "Some([b'1', b'.'", "RFC 9112 §3", C01),
     anchor("request.words", PARSE_REQUEST, "let mut words", "RFC 9112 §3", C01),
+    anchor("request.line", PARSE_REQUEST, "Some([b'1', b'.'", "RFC 9112 §3", C01),
     anchor("request.target", PARSE_REQUEST, "target.contains('#')", "§3", C01),
     // The server's decision.
-    anchor(
-        "method",
-        ("handshake/server.rs", "check_method"),
-        "match request.method()",
-        "§4.1",
-        C02,
-    ),
-    anchor(
-        "http.version",
-        ("handshake/server.rs", "check_http_version"),
-        "\"HTTP/1.0\" => Err",
-        "§4.2.1",
-        C02,
-    ),
     anchor(
         "body",
         ("handshake/server.rs", "check_body_end"),
@@ -123,6 +108,20 @@ const ANCHORS: &[Anchor] = &[
         C02,
     ),
     anchor("upgrade", DECIDE, "\"Upgrade\", \"websocket\"", "§4.2", C02),
+    anchor(
+        "method",
+        ("handshake/server.rs", "check_method"),
+        "match request.method()",
+        "§4.1",
+        C02,
+    ),
+    anchor(
+        "http.version",
+        ("handshake/server.rs", "check_http_version"),
+        "\"HTTP/1.0\" => Err",
+        "§4.2.1",
+        C02,
+    ),
     anchor(
         "connection",
         ("handshake/server.rs", "check_connection"),
@@ -237,12 +236,12 @@ const ANCHORS: &[Anchor] = &[
     ),
     anchor("reserved", HEADER, "Violation::ReservedBits", "§5.2", C04),
     anchor("control.whole", HEADER, "Violation::ControlFragmented", "§5.5", C04),
+    anchor("fragment", ("frames/assembler.rs", "Assembler::check_order"), "", "§5.4", C06),
     anchor("masked", HEADER, "Violation::NotMasked", "§5.1", C05),
     anchor("control.short", HEADER, "Violation::ControlTooLong", "§5.5", C04),
     anchor("length", HEADER, "length => (u64::from(length), 0, rest)", "§5.2", C04),
     anchor("length.top", HEADER, "Violation::LengthTopBit", "§5.2", C04),
     anchor("length.least", HEADER, "Violation::LengthNotMinimal", "§5.2", C04),
-    anchor("fragment", ("frames/assembler.rs", "Assembler::check_order"), "", "§5.4", C06),
     anchor("fragment.count", FRAGMENT, "Violation::TooManyFragments", "§5.4", C09),
     anchor("message.size", FRAGMENT, "Violation::MessageTooLong", "§10.4", C09),
     anchor(
@@ -278,8 +277,8 @@ const ANCHORS: &[Anchor] = &[
     anchor("text.message", APPEND, "Violation::TextNotUtf8", "§5.4", C06),
     anchor("binary", APPEND, "self.bytes.extend_from_slice", "§5.4", C06),
     anchor("message", ("frames/assembler.rs", "Assembler::finish"), "", "§5.4", C06),
-    anchor("close.code", CLOSE, "Violation::CloseCode(code)", "§5.5.1", C07),
     anchor("close.half", CLOSE, "Violation::CloseOfOneByte", "§5.5.1", C07),
+    anchor("close.code", CLOSE, "Violation::CloseCode(code)", "§5.5.1", C07),
     anchor("close.reason", CLOSE, "Violation::ReasonNotUtf8", "§5.5.1", C07),
     // What the connection does with decoded frames.
     anchor("event", STEP, "Event::Message(self.message.finish", "", C06),

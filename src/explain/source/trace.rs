@@ -8,8 +8,9 @@
 //! ```
 //!
 //! If the code detects a broken rule, the trace ends at that step. For a frame, one more step
-//! describes how the connection reacts. A trace isn't recorded while the code runs. It's built
-//! afterwards, from the annotation alone.
+//! describes how the connection reacts. A check without a step of its own appears only if it fails,
+//! at its place in the table of [`anchors`](super::anchors). A trace isn't recorded while the code
+//! runs. It's built afterwards, from the annotation alone.
 
 use super::anchors::Anchor;
 use super::deciding_anchor;
@@ -37,15 +38,24 @@ pub struct Step {
 pub fn steps(annotation: &Annotation) -> Vec<Step> {
     let mut trace =
         Trace { annotation, wrong: deciding_anchor::of_verdict(annotation), steps: Vec::new() };
-    let end = match annotation.what {
+    // Each of these ends early at the step whose check fails.
+    let _ = match annotation.what {
         AnnotationKind::Frame => trace.frame(),
         AnnotationKind::Request => trace.request(),
         AnnotationKind::Response => trace.response(),
         AnnotationKind::Body | AnnotationKind::Unread => Some(()),
     };
-    // A failed check has ended the frame's trace. The last step is the Close with which the
-    // connection reacts.
-    if end.is_none() && matches!(annotation.verdict, Verdict::Broken(_)) {
+    // The check that failed may have no step of its own.
+    if let Some(wrong) = trace.wrong
+        && !trace.steps.iter().any(|step| step.is_wrong)
+    {
+        let earlier = Anchor::all().iter().take_while(|anchor| anchor.id != wrong.id);
+        let earlier: Vec<&str> = earlier.map(|anchor| anchor.id).collect();
+        trace.steps.retain(|step| earlier.contains(&step.anchor.id));
+        let _ = trace.reach(wrong.id, "");
+    }
+    // The connection reacts to a broken frame with a Close.
+    if matches!(annotation.verdict, Verdict::Broken(_)) {
         let code = annotation.verdict.code().unwrap_or_default();
         let says = format!("a Close with {code} is sent, and nothing more is read");
         trace.steps.extend(step_at("violation", says, false));
@@ -79,15 +89,6 @@ impl Trace<'_> {
         };
         self.steps.extend(step_at(id, says, is_wrong));
         (!is_wrong).then_some(())
-    }
-
-    /// If the bytes break a rule that the code detects at the anchor `id`, adds a step for this
-    /// anchor and returns `None`: the caller must then end the trace. Otherwise, adds no step.
-    fn reach_if_wrong(&mut self, id: &str) -> Option<()> {
-        match self.wrong.is_some_and(|wrong| wrong.id == id) {
-            true => self.reach(id, ""),
-            false => Some(()),
-        }
     }
 
     fn span(&self, field: &str) -> Option<&Span> {
@@ -134,11 +135,8 @@ impl Trace<'_> {
         }
         let header = self.parse_frame_header()?;
         // 3. Does the message fit the limits?
-        if !opcode.is_control() {
-            self.reach_if_wrong("fragment.count")?;
-            if annotation.inflated.is_none() {
-                self.reach("message.size", format!("{} bytes announced", header.length))?;
-            }
+        if !opcode.is_control() && annotation.inflated.is_none() {
+            self.reach("message.size", format!("{} bytes announced", header.length))?;
         }
         // 4. Is the payload unmasked, and what does it say?
         if header.length > 0 {
@@ -189,7 +187,6 @@ impl Trace<'_> {
                 format!("payload {}: is it that of our ping?", self.span_value("payload")),
             ),
             _ => {
-                self.reach_if_wrong("close.half")?;
                 match self.span("code").is_some() {
                     true => {
                         self.reach("close.code", format!("code {}", self.span_value("code")))?;
@@ -213,8 +210,6 @@ impl Trace<'_> {
         if is_compressed {
             let length = annotation.inflated.as_ref().map_or(0, |inflated| inflated.length);
             self.reach("inflate", format!("{} bytes inflate to {length}", header.length))?;
-            self.reach_if_wrong("inflate.size")?;
-            self.reach_if_wrong("inflate.blocks")?;
         }
         let length = annotation.inflated.as_ref().map_or(header.length, |one| one.length);
         match annotation.message_kind {
@@ -266,7 +261,6 @@ impl Trace<'_> {
         self.reach("http.version", format!("version {}", shown(line.rsplit(' ').next()?)))?;
         self.reach("connection", field("Connection"))?;
         self.reach("version", field("Sec-WebSocket-Version"))?;
-        self.reach_if_wrong("draft")?;
         self.reach("key", field("Sec-WebSocket-Key"))?;
         self.reach("origin", field("Origin"))?;
         let target = line.split(' ').nth(1).unwrap_or_default();
@@ -289,7 +283,6 @@ impl Trace<'_> {
             return self.reach("interim", "interim, so the next head is read");
         }
         self.reach("status", line)?;
-        self.reach_if_wrong("status.version")?;
         if self.annotation.bytes.get(9..12) != Some(b"101") {
             return self.reach("http.body", "what follows is a body");
         }
@@ -310,7 +303,6 @@ impl Trace<'_> {
     fn head(&mut self) -> Option<Head> {
         let annotation = self.annotation;
         let lines = annotation.spans.iter().filter(|span| span.bits.end > span.bits.start).count();
-        self.reach_if_wrong("head.size")?;
         self.reach("head.bytes", format!("{} bytes, each allowed in a head", annotation.length))?;
         if matches!(annotation.verdict, Verdict::Incomplete(_)) {
             return None;
