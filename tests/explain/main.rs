@@ -9,6 +9,8 @@ mod conversations;
 mod frames;
 mod heads;
 mod playground;
+#[path = "../protocol/refused_requests.rs"]
+mod refused_requests;
 mod source;
 mod support;
 mod text;

@@ -6,7 +6,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use ws101::DeflateConfig;
 use ws101::explain::annotation::{Annotation, AnnotationKind, Verdict};
 use ws101::explain::conversation::{explain_frames, explain_request, explain_response};
 use ws101::explain::frames::FrameExplainer;
@@ -18,11 +17,9 @@ use ws101::explain::source::deciding_anchor::{of_span, of_verdict};
 use ws101::explain::source::trace::steps;
 use ws101::frames::header::Role;
 use ws101::handshake::deflate_params::DeflateParams;
-use ws101::handshake::origin::Origins;
-use ws101::handshake::server::Rules;
-use ws101::http::authority::Hosts;
 
 use crate::frames::some_frames;
+use crate::refused_requests::{self, accepted, refused, with};
 use crate::support::*;
 
 fn passage(anchor: &'static Anchor) -> Passage {
@@ -178,53 +175,18 @@ fn each_field_and_verdict_of_frames_leads_to_code_that_names_its_section() {
 
 #[test]
 fn each_field_and_verdict_of_a_request_leads_to_code_that_names_its_section() {
-    let rules = Rules {
-        origins: Origins::SameHost,
-        hosts: Hosts::Listed(vec!["a:1".into()]),
-        paths: vec!["/chat".into()],
-        deflate: Some(DeflateConfig::default()),
-        ..Rules::default()
-    };
-    let settings = Settings { rules, ..settings() };
-    let good = String::from_utf8(request_head()).unwrap();
-    let without = |name: &str| -> String {
-        good.split_inclusive("\r\n").filter(|line| !line.starts_with(name)).collect()
-    };
-    let with = |lines: &str| good.replace("Host:", &format!("{lines}\r\nHost:"));
-    let heads = [
-        good.clone(),
-        good.replace('\r', ""),
-        good.replace("GET", "\x01"),
-        "\x16\x03\x01".into(),
-        with("X: y\r\n folded"),
-        with("no header"),
-        with(&format!("X: {}", "y".repeat(4000))),
-        good.replace("GET /chat", "GET  /chat"),
-        good.replace("HTTP/1.1", "HTTP/1.0"),
-        good.replace("/chat", "/chat#x"),
-        good.replace("GET", "POST"),
-        with("Content-Length: 5"),
-        without("Host"),
-        good.replace("Host: a:1", "Host: b"),
-        good.replace("Connection: keep-alive, Upgrade", "Connection: close"),
-        good.replace("Version: 13", "Version: 8"),
-        without("Sec-WebSocket-Version").replace("Host:", "Sec-WebSocket-Key1: x\r\nHost:"),
-        good.replace("dGhl", ""),
-        with("Origin: http://b"),
-        good.replace("Origin: http://a:1", "Origin: http://b"),
-        good.replace("/chat", "/other"),
-        good.replace("chat, x", "chat, chat"),
-        with("Sec-WebSocket-Extensions: ;"),
-    ];
+    let settings = Settings { rules: refused_requests::rules(), ..settings() };
+    let good = accepted();
+    assert_linked(&explain_request(good.as_bytes(), &settings), &good);
     let mut met = BTreeSet::new();
-    for head in &heads {
+    for (heading, status, head) in refused() {
         let told = explain_request(head.as_bytes(), &settings);
-        assert_linked(&told, head);
-        if let Verdict::Refused(refusal) = &told[0].verdict {
-            met.insert((refusal.diagnostic().rule.to_string(), refusal.diagnostic().cause));
-        }
+        assert_linked(&told, &head);
+        assert_eq!(told[0].verdict.code(), Some(status), "{heading}");
+        met.insert(heading);
     }
-    assert_eq!(met.len(), REFUSALS.len(), "a refusal of the table was not met: {met:#?}");
+    let unmet = REFUSALS.iter().find(|(heading, _)| !met.contains(heading));
+    assert_eq!(unmet, None, "add a request to tests/protocol/refused_requests.rs");
     // Every header field that the glossary knows, and lists of extensions.
     let fields: String = names().map(|name| format!("{name}: 1\r\n")).collect();
     for lines in [

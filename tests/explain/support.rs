@@ -16,6 +16,8 @@ use ws101::frames::mask;
 use ws101::frames::violation::Violation;
 use ws101::handshake::deflate_params;
 
+use crate::refused_requests::{self, MAX_HEAD, MAX_HEAD_LINES};
+
 /// xorshift: the same numbers for the same seed.
 pub struct Dice(pub u64);
 
@@ -62,7 +64,12 @@ impl Dice {
 pub const BOUNDS: Bounds = Bounds { max_message: 3000, max_fragments: 5 };
 
 pub fn settings() -> Settings {
-    Settings { bounds: BOUNDS, max_head: 4000, max_head_lines: 12, ..Settings::default() }
+    Settings {
+        bounds: BOUNDS,
+        max_head: MAX_HEAD,
+        max_head_lines: MAX_HEAD_LINES,
+        ..Settings::default()
+    }
 }
 
 /// Spans tile their annotation, and annotations tile what was told of.
@@ -182,10 +189,7 @@ pub fn told_compressed(
 
 /// A request that becomes a WebSocket.
 pub fn request_head() -> Vec<u8> {
-    "GET /chat HTTP/1.1\r\nHost: a:1\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\
-     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
-     Origin: http://a:1\r\nSec-WebSocket-Protocol: chat, x\r\n\r\n"
-        .into()
+    refused_requests::accepted().into_bytes()
 }
 
 /// The samples of RFC 7692 §7.2.3, and what they say.

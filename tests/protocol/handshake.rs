@@ -1,6 +1,7 @@
 //! The server's decision, as a table: the request, the rules in force, and the result.
 
 use ws101::Refusal;
+use ws101::diagnostic::Diagnostic;
 use ws101::diagnostic::misuse::Misuse;
 use ws101::handshake::origin::Origins;
 use ws101::handshake::server::{Decision, Rules, decide, refusal_of_plain_http, upgrade_required};
@@ -8,6 +9,7 @@ use ws101::http::authority::Hosts;
 use ws101::http::head::Scan;
 use ws101::http::request::Request;
 
+use crate::refused_requests::{self, MAX_HEAD, MAX_HEAD_LINES, refused};
 use crate::support::{changed, head_of, teaches};
 
 /// What a client has to send, and no more.
@@ -30,7 +32,11 @@ use Outcome::*;
 
 /// From the bytes of a head to the decision, by all steps that a server takes.
 fn answer(head: &str, rules: &Rules) -> Result<Decision, Refusal> {
-    let end = Scan::new(16 * 1024, 100).advance(head.as_bytes())?.expect("a whole head");
+    answer_within(Scan::new(16 * 1024, 100), head, rules)
+}
+
+fn answer_within(mut limits: Scan, head: &str, rules: &Rules) -> Result<Decision, Refusal> {
+    let end = limits.advance(head.as_bytes())?.expect("a whole head");
     decide(&Request::parse(&head.as_bytes()[..end])?, rules)
 }
 
@@ -92,6 +98,20 @@ fn decides(rules: &Rules, cases: &[(&[&str], Outcome)]) {
 
 fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.into()).collect()
+}
+
+#[test]
+fn each_refusal_has_its_status_and_its_diagnostic() {
+    let rules = refused_requests::rules();
+    let answer = |head: &str| answer_within(Scan::new(MAX_HEAD, MAX_HEAD_LINES), head, &rules);
+    assert!(matches!(answer(&refused_requests::accepted()), Ok(Decision::Switch(_))));
+    for (heading, status, head) in refused() {
+        let refusal = answer(&head).expect_err(heading);
+        let (expected, diagnostic) = (Diagnostic::about(heading, ""), refusal.diagnostic());
+        assert_eq!((refusal.status(), &diagnostic.rule), (status, &expected.rule), "{heading}");
+        assert_eq!(diagnostic.cause, expected.cause, "{heading}");
+        is_an_answer(&refusal);
+    }
 }
 
 #[test]

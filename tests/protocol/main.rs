@@ -14,6 +14,7 @@ mod handshake;
 mod heads;
 mod lengths;
 mod limits;
+mod refused_requests;
 mod splits;
 mod support;
 mod transcripts;
