@@ -97,7 +97,7 @@ impl CloseRequest {
 pub(crate) enum WriteFailure {
     /// A write failed because the peer took less than 64 KiB in a period of `Limits::write`.
     TooSlow,
-    /// A write failed for another reason, or the connection was aborted.
+    /// A write failed for a reason other than a slow peer, or the connection was aborted.
     Lost,
 }
 
