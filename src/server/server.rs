@@ -384,7 +384,8 @@ fn serve_one(accepted: Accepted) {
 }
 
 /// Opens the WebSocket. Returns `None` if the client received another response, or none at all.
-/// This function is never inlined, for the same reason as `run_handler` below.
+/// This function is never inlined, so that its local variables take no stack space while the
+/// handler runs.
 #[inline(never)]
 fn open(Accepted { id, stream, shared, unanswered }: Accepted) -> Option<WebSocket> {
     let Shared { options, registry, .. } = &*shared;
