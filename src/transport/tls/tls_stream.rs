@@ -72,8 +72,8 @@ pub(crate) enum HandshakeFailure {
     Broken(io::Error),
     /// rustls rejected the peer's bytes, or the peer rejected ours.
     Refused(rustls::Error),
-    /// The peer's first bytes, given here, aren't TLS. If they begin an HTTP response, they include
-    /// its status.
+    /// The peer's first bytes aren't TLS. This variant holds these bytes. If they begin an HTTP
+    /// response, they include its status.
     NotTls(Vec<u8>),
     /// ALPN chose this protocol instead of HTTP/1.1.
     OtherProtocol(String),
@@ -218,9 +218,9 @@ impl TlsStream {
         checked.map(|()| None).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
     }
 
-    /// Like `decrypt`, but if decrypting fails, this also sends the peer an alert that names the
-    /// reason. Sends no alert while another thread is writing, or if an earlier write stopped in
-    /// the middle of a record.
+    /// Decrypts records, as `decrypt` does. If that fails, sends the peer an alert that names the
+    /// reason, unless another thread is writing, or an earlier write stopped in the middle of a
+    /// record.
     fn decrypt_or_alert(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
         let decrypted = self.decrypt(arrived, into);
         if decrypted.is_err() {
