@@ -100,10 +100,10 @@ pub enum Error {
     /// response. The `HandshakeError` holds the HTTP status, if there was one.
     ///
     /// With `wss://`, a server that is stopping or has no thread left sends its 503 before the TLS
-    /// handshake, in plain HTTP. Anyone on the way can send such an answer, too. If its status is
-    /// 408, 429 or 5xx, the error is a `Rejected` with this status and without head and body. Trust
-    /// it only to try again later. After any other plain answer, the error is a
-    /// [`Tls`](Error::Tls).
+    /// handshake, in plain HTTP. Anyone on the network path can send such an answer, too. If its
+    /// status is 408, 429 or 5xx, the error is a `Rejected` with this status and without head and
+    /// body. Rely on it only to decide whether to try again later. After any other plain answer,
+    /// the error is a [`Tls`](Error::Tls).
     Rejected(HandshakeError),
     /// TLS failed: a certificate isn't trusted, the peer doesn't use TLS, or our own certificate or
     /// key can't be used.
