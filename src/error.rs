@@ -115,7 +115,7 @@ pub enum Error {
     /// code.
     Violation(Violation),
     /// The caller asked for something that the protocol or this build doesn't allow. The call sent
-    /// nothing.
+    /// nothing that the caller passed to it.
     Misuse(Misuse),
     /// The connection is closing or has ended, so the caller's message or Close wasn't sent.
     Closed,
@@ -146,8 +146,8 @@ impl Error {
 }
 
 /// A marker around an I/O error that ended a client's connection during the handshake. The usual
-/// text of `ConnectionLost` says that no Close arrived. The text of a marked error doesn't say so,
-/// because no Close can arrive before the handshake is over.
+/// text of `ConnectionLost` says that no Close arrived. The text for a marked error says that the
+/// handshake wasn't over, because no Close can arrive before that.
 #[derive(Debug)]
 pub(crate) struct InHandshake(pub(crate) io::Error);
 

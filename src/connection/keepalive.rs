@@ -61,8 +61,8 @@ pub(crate) enum SilenceAction {
     Wait,
     /// The reading thread sends a ping.
     SendPing,
-    /// The reading thread gives up on the peer, because no byte arrived within `Limits::pong` after
-    /// a ping. But first, the thread must call `renew_if_reading`.
+    /// No byte arrived within `Limits::pong` after a ping. The reading thread gives up on the peer,
+    /// unless `renew_if_reading` gives the peer more time.
     GiveUp,
 }
 

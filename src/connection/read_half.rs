@@ -192,8 +192,8 @@ impl ReadHalf {
 
     // WALK: recv
     /// Waits for the next message or the next piece of a message, and answers the control frames
-    /// that arrive before it. Returns `None` once reading has ended. Fails with `TimedOut` if
-    /// `until` passes first. Any other error ends reading, so later calls return `None`.
+    /// that arrive before it. Returns `None` once reading has ended. Fails with `TimedOut` if the
+    /// deadline `until` passes first. Any other error ends reading, so later calls return `None`.
     #[inline]
     fn next_event(&mut self, until: Option<Deadline>) -> Result<Option<Event>> {
         while !self.over {
@@ -224,8 +224,8 @@ impl ReadHalf {
         Ok(None)
     }
 
-    /// Ends reading if `done` is an error. The exception is `TimedOut`, because only the
-    /// application's own timeout has passed. Returns `done`.
+    /// Ends reading if `done` is an error other than `TimedOut`. (A `TimedOut` only means that the
+    /// application's own timeout has passed.) Returns `done`.
     fn end_reading_on_error(&mut self, done: Result<()>) -> Result<()> {
         self.over |= !matches!(done, Ok(()) | Err(Error::TimedOut));
         done
@@ -241,7 +241,8 @@ impl ReadHalf {
     }
 
     /// §5.5.1: answers the peer's Close with a Close of the same code and reason, and ends reading.
-    /// A client then waits for the server to end the stream, up to a second but not beyond `until`.
+    /// A client then waits up to a second for the server to end the stream, but not beyond the
+    /// deadline `until`.
     fn answer_peer_close(&mut self, close: Close, until: Option<Deadline>) {
         log::debug!("{} the peer closes with {close}", self.write_half.id);
         self.over = true;
@@ -252,8 +253,8 @@ impl ReadHalf {
 
     /// Writes the messages that `feed` has left in the encoder's batch, or leaves them to the
     /// thread that holds the write lock. Then waits for the peer's bytes, even if the write failed.
-    /// Fails if no bytes arrive by `until`, if the connection is lost, or if the peer misses the
-    /// deadline of the keepalive or the deadline for its Close.
+    /// Fails if no bytes arrive by the deadline `until`, if the connection is lost, or if the peer
+    /// misses the keepalive's deadline or the deadline for its Close.
     fn flush_and_wait(&mut self, until: Option<Deadline>) -> Result<()> {
         let flushed = self.write_half.flush_unless_busy();
         self.remember_failure(flushed);
@@ -325,9 +326,9 @@ impl ReadHalf {
 
     // WALK: read-timeout
     /// Returns the timeout for the next read: the time until the reading thread must check the
-    /// keepalive or the closing handshake, or until `until` if that's sooner. Fails with `TimedOut`
-    /// once `until` has passed. But the first read of a call to `recv` then gets [`SHORTEST_READ`],
-    /// so that `recv` receives the bytes that have already arrived.
+    /// keepalive or the closing handshake, or until the deadline `until` if that's sooner. Fails
+    /// with `TimedOut` once `until` has passed. But the first read of a call to `recv` then gets
+    /// [`SHORTEST_READ`], so that `recv` receives the bytes that have already arrived.
     fn next_read_timeout(&mut self, until: Option<Deadline>) -> Result<Duration> {
         let mut timeout = match self.write_half.ending.our_side() {
             OurSide::Open => self.read_timeout_without_deadline(),

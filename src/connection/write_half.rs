@@ -239,9 +239,9 @@ impl WriteHalf {
     }
 
     /// §7.1.1: lets the server end the stream first. A client that has sent its Close waits up to a
-    /// second for that, but not beyond `until`, and then shuts down its own side. Without this, an
-    /// application that keeps its `WebSocket` would keep the server waiting. On a server, this does
-    /// nothing.
+    /// second for that, but not beyond the deadline `until`, and then shuts down its own side.
+    /// Without this, an application that keeps its `WebSocket` would keep the server waiting. On a
+    /// server, this does nothing.
     pub(crate) fn end_after_server(&self, until: Option<Deadline>) {
         if self.role == Role::Client && matches!(self.ending.our_side(), OurSide::Sent(_)) {
             let until = until.unwrap_or_else(|| Deadline::after(self.limits.close));

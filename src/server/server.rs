@@ -431,9 +431,8 @@ fn run_handler(handler: &Handler, ws: WebSocket) {
 }
 
 /// Sends a 503 to each client that is still in the listen queue, because the server is stopping.
-/// Once a second has passed, begins no further refusal. The clients that are left are disconnected
-/// when the caller closes the listener. (If another process shares the listener, they wait for that
-/// process instead.)
+/// After a second, begins no further refusal. When the caller closes the listener, the remaining
+/// clients are disconnected, or wait for another process that shares the listener.
 fn refuse_all_in_listen_queue(listener: &Listener, registry: &Registry) {
     let deadline = Deadline::after(Duration::from_secs(1));
     let _ = listener.set_nonblocking(true);

@@ -191,8 +191,9 @@ impl Registry {
         }
     }
 
-    /// Waits until `end`, between two batches of a drain, and returns `true`. Returns `false`,
-    /// without waiting any longer, once no connection is left to drain or the server is stopping.
+    /// Waits until the deadline `end`, between two batches of a drain, and returns `true`. Returns
+    /// `false`, without waiting any longer, once no connection is left to drain or the server is
+    /// stopping.
     fn wait_between_batches(&self, end: Deadline) -> bool {
         let mut open = lock(&self.open);
         while let (false, false, Ok(rest)) = (open.is_empty(), self.is_stopping(), end.remaining())

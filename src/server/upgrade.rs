@@ -18,9 +18,9 @@
 //! Rules of this file:
 //! - [`upgrade`] has one step for each number in the picture. If a request fails a step, that step
 //!   sends the client a response, and returns an error that says why there's no `WebSocket`.
-//! - The client always receives a response, with two exceptions. Before the TLS handshake is
-//!   complete, the server can't send a 4xx or 5xx that the client could read. (Plain HTTP sent to a
-//!   TLS port does receive its 400.) And a client that closes without sending a byte has requested
+//! - The client always receives a response, with two exceptions. If the TLS handshake fails, the
+//!   client receives none, because it expects an encrypted one. (A client that sends plain HTTP to
+//!   a TLS port does receive a 400.) A client that closes without sending a byte has requested
 //!   nothing, so it's neither answered nor counted as refused. Load balancers check a port that
 //!   way, and browsers open connections in advance that they may not need.
 //! - A stopping server waits for these responses, but only until the end of its grace period.

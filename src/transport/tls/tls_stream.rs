@@ -39,8 +39,8 @@ use crate::transport::lock::lock;
 use crate::transport::stream::{PartOfRecord, Stream, is_timeout};
 
 /// The write timeout for the last TLS record that this end sends after the handshake (an alert or a
-/// close_notify). Also the maximum time to wait for the peer to close after our alert has ended the
-/// handshake, if the handshake's deadline leaves that much.
+/// close_notify). After an alert that ends the handshake, it's also the maximum time to wait for
+/// the peer to close, but not beyond the handshake's deadline.
 const LAST_RECORD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A TLS stream: it encrypts and decrypts the bytes that pass through an underlying stream. Several
