@@ -47,7 +47,8 @@ struct Ping {
     give_up: Option<Box<GiveUp>>,
 }
 
-/// When we give up on a peer that gives no sign of life.
+/// The deadline at which we give up on a silent peer, and the condition on which the peer gets more
+/// time.
 struct GiveUp {
     deadline: Deadline,
     /// The peer gets more time at the deadline only if its TCP stack has acknowledged this many of

@@ -40,7 +40,7 @@ impl Handle {
     /// WebSocket receives a 503 with `Retry-After`. The server still answers plain HTTP, so a
     /// readiness page can tell a load balancer to choose another server (the example of
     /// [`is_accepting`](Handle::is_accepting) has such a page). The server can't admit clients
-    /// again afterwards. Call [`drain`](Handle::drain) or [`stop`](Handle::stop) to end it.
+    /// again afterwards. Call [`drain`](Handle::drain) or [`stop`](Handle::stop) to end the server.
     pub fn stop_accepting(&self) {
         self.registry.stop_accepting();
     }

@@ -113,9 +113,9 @@ impl PendingGuard {
 
     /// Lets the server evict this connection while its plain HTTP response is being written,
     /// because the client might never read the response. If `leave_unless_evicted` or
-    /// `suspend_for_page` has taken the connection off the pending list, this puts it back. If only
-    /// an eviction has removed it, it stays off, but the response can still be sent, because that
-    /// eviction shut down only the reading side.
+    /// `suspend_for_page` has taken the connection off the pending list, this puts it back. A
+    /// connection that only an eviction has removed stays off the list. Its response can still be
+    /// sent, because that eviction shut down only the reading side.
     pub(crate) fn make_evictable_for_response(&self) {
         if let Some(pending) = lock(&self.list.0).iter_mut().find(|pending| pending.id == self.id) {
             pending.evict_by = Shutdown::Both;

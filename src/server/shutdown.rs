@@ -7,8 +7,8 @@
 //!   the Close anyway. At the end of the grace period, the server aborts the connections that are
 //!   still open. Until then, it also waits for the pages and refusals that are being sent, because
 //!   the program may exit as soon as `serve` returns.
-//! - A thread of its own closes the connections, because `serve` may be stuck in `accept`: only a
-//!   new connection wakes that call. `serve` returns once it has left `accept`.
+//! - A separate thread closes the connections, because `serve` may be stuck in `accept`: only a new
+//!   connection wakes that call. `serve` returns once it has left `accept`.
 //! - A draining server issues no more permits either. A thread sends the Closes in batches over
 //!   four fifths of the grace period, and then stops the server.
 
