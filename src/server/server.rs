@@ -221,11 +221,11 @@ impl Server {
         })
     }
 
-    /// Wraps each accepted stream in your own stream, such as a meter, a throttle, or a
-    /// [`Tap`](crate::Tap) that explains the bytes. Over TLS, the wrapper sees the plaintext. The
-    /// client's address is the one that the wrapper's [`peer`](Stream::peer) returns. If that is
-    /// `None`, the server uses the accepted stream's address. There is only one wrapper: a later
-    /// call to this function or to [`explain`](Server::explain) replaces it.
+    /// Wraps each accepted stream in your own stream, such as a meter, a throttle, or a [`Tap`]
+    /// that explains the bytes. Over TLS, the wrapper sees the plaintext. The client's address is
+    /// the one that the wrapper's [`peer`](Stream::peer) returns. If that is `None`, the server
+    /// uses the accepted stream's address. There is only one wrapper: a later call to this function
+    /// or to [`explain`](Server::explain) replaces it.
     pub fn wrap_stream(
         mut self,
         wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,

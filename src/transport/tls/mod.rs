@@ -94,7 +94,7 @@ impl Tls {
 
     /// Uses your own rustls configuration, for everything beyond a certificate and a key: client
     /// certificates, ALPN, a resolver that changes the certificate while the server runs. This
-    /// crate re-exports [`rustls`](crate::rustls) in the matching version.
+    /// crate re-exports [`rustls`] in the matching version.
     ///
     /// List nothing but `http/1.1` in `alpn_protocols`: the server refuses a connection for which
     /// ALPN chooses another protocol. Leave `max_early_data_size` at 0, because the server reads no
