@@ -100,10 +100,10 @@ pub enum Error {
     /// response. The `HandshakeError` holds the HTTP status, if there was one.
     ///
     /// With `wss://`, a server that is stopping or has no thread left sends its 503 before the TLS
-    /// handshake, in plain HTTP. Anyone on the way can send such an answer, too. If its status is
-    /// 408, 429 or 5xx, the error is a `Rejected` with this status and without head and body. Trust
-    /// it only to try again later. After any other plain answer, the error is a
-    /// [`Tls`](Error::Tls).
+    /// handshake, in plain HTTP. Anyone on the network path can send such an answer, too. If its
+    /// status is 408, 429 or 5xx, the error is a `Rejected` with this status and without head and
+    /// body. Rely on it only to decide whether to try again later. After any other plain answer,
+    /// the error is a [`Tls`](Error::Tls).
     Rejected(HandshakeError),
     /// TLS failed: a certificate isn't trusted, the peer doesn't use TLS, or our own certificate or
     /// key can't be used.
@@ -115,7 +115,7 @@ pub enum Error {
     /// code.
     Violation(Violation),
     /// The caller asked for something that the protocol or this build doesn't allow. The call sent
-    /// nothing.
+    /// nothing that the caller passed to it.
     Misuse(Misuse),
     /// The connection is closing or has ended, so the caller's message or Close wasn't sent.
     Closed,
@@ -146,8 +146,8 @@ impl Error {
 }
 
 /// A marker around an I/O error that ended a client's connection during the handshake. The usual
-/// text of `ConnectionLost` says that no Close arrived. The text of a marked error doesn't say so,
-/// because no Close can arrive before the handshake is over.
+/// text of `ConnectionLost` says that no Close arrived. The text for a marked error says that the
+/// handshake wasn't over, because no Close can arrive before that.
 #[derive(Debug)]
 pub(crate) struct InHandshake(pub(crate) io::Error);
 

@@ -154,10 +154,9 @@ impl Client {
         self.wrap_stream(move |stream| Arc::new(Tap::new(stream, Role::Client, sink.clone())))
     }
 
-    /// Wraps the connection's stream in your own stream, such as a meter, a throttle, or a
-    /// [`Tap`](crate::Tap) that explains the bytes. Over TLS, the wrapper sees the plaintext. There
-    /// is only one wrapper: a later call to this function or to [`explain`](Client::explain)
-    /// replaces it.
+    /// Wraps the connection's stream in your own stream, such as a meter, a throttle, or a [`Tap`]
+    /// that explains the bytes. Over TLS, the wrapper sees the plaintext. There is only one
+    /// wrapper: a later call to this function or to [`explain`](Client::explain) replaces it.
     pub fn wrap_stream(
         mut self,
         wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,

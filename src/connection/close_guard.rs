@@ -42,8 +42,9 @@ pub(crate) struct CloseGuard {
     /// The peer's close code, for the log. 1006 ([`ABNORMAL`]) if the `WebSocket` was dropped
     /// before it received the peer's Close.
     peer_code: AtomicU16,
-    /// For the log, the first line of the error that ended the connection: `BytesLost`, or a
-    /// handler's error that the peer or the network caused. Empty if there was no such error.
+    /// For the log, the first line of the error that ended the connection: `BytesLost`, or an error
+    /// that the handler returned but the peer or the network caused. Empty if there was no such
+    /// error.
     cause: OnceLock<String>,
 }
 
@@ -68,10 +69,9 @@ impl CloseGuard {
         })
     }
 
-    /// Sets the close code that the guard sends when it closes the connection. The default is 1000.
-    /// If our Close has already been requested when the guard closes the connection, this code has
-    /// no effect. The exception is a Close that still waits for the handler, which the guard's
-    /// Close replaces.
+    /// Sets the close code with which the guard closes the connection. The default is 1000. If our
+    /// Close has already been requested by then, the code has no effect, unless that Close still
+    /// waits for the handler: the guard's Close then replaces it.
     pub(crate) fn set_code(&self, code: CloseCode) {
         self.code.store(code.0, SeqCst);
     }

@@ -97,7 +97,7 @@ impl CloseRequest {
 pub(crate) enum WriteFailure {
     /// A write failed because the peer took less than 64 KiB in a period of `Limits::write`.
     TooSlow,
-    /// A write failed for another reason, or the connection was aborted.
+    /// A write failed for a reason other than a slow peer, or the connection was aborted.
     Lost,
 }
 
@@ -356,10 +356,9 @@ impl StallDetector {
         StallDetector { within, written: 0, deadline: Deadline::after(within) }
     }
 
-    /// Returns whether the connection has stalled. A waiting thread must call this regularly,
-    /// because the deadline restarts only in a call that notices progress. `written` is the total
-    /// number of bytes written to the stream so far. `is_writing` tells whether another thread is
-    /// writing now.
+    /// Returns whether the connection has stalled. A waiting thread must call this regularly: each
+    /// call that notices progress restarts the time limit. `written` is the total number of bytes
+    /// written to the stream so far. `is_writing` tells whether another thread is writing now.
     pub(crate) fn has_stalled(&mut self, written: u64, is_writing: bool) -> bool {
         if is_writing || written != self.written {
             *self = StallDetector { written, ..StallDetector::new(self.within) };

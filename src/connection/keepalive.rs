@@ -5,17 +5,18 @@
 //! that the peer is alive. If no byte arrives within `Limits::pong`, we assume that the peer is
 //! dead. That way, an application that only receives also notices when its peer loses power.
 //!
-//! In our operating system's buffers, a ping waits until a long message before it has gone out.
-//! Therefore a peer whose TCP stack still acknowledges our bytes gets more time, as long as it
-//! acknowledges at least 64 KiB in each `Limits::pong`.
+//! Our operating system sends a ping only after the bytes written before it, which may be a long
+//! message. Therefore a peer whose TCP stack still acknowledges our bytes gets more time, as long
+//! as it acknowledges at least 64 KiB in each `Limits::pong`.
 //!
 //! The reading thread sends these pings from `recv`. While no thread is in `recv`, the keepalive
 //! sends none, and only a write that fails shows that the peer is dead. While another thread is
 //! writing, the reading thread sends no ping: that write shows whether the peer is alive.
 //!
 //! After our Close, the peer usually has a deadline, and the keepalive rests. But a draining or
-//! stopping server sets no deadline. There, the keepalive gives up on a peer that is silent for
-//! both times together, without a ping, because no frame may follow our Close.
+//! stopping server sets no deadline. Its keepalive gives up on a peer that is silent for
+//! `Limits::ping_every` plus `Limits::pong`. It sends no ping, because no frame may follow our
+//! Close.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,17 +41,18 @@ pub(crate) struct Keepalive {
 struct Ping {
     payload: [u8; 8],
     sent: Instant,
-    /// When we give up on the peer. A ping that the application sends doesn't set this, but keeps
-    /// that of an earlier ping. `None` if no ping has set a deadline, or if the peer has given a
-    /// sign of life since. (It's boxed to keep open connections small.)
+    /// When we give up on the peer. A ping that the application sends doesn't change this. `None`
+    /// if no ping has set a deadline, or if the peer has given a sign of life since. (It's boxed to
+    /// keep open connections small.)
     give_up: Option<Box<GiveUp>>,
 }
 
-/// When we give up on a peer that gives no sign of life.
+/// The deadline at which we give up on a silent peer, and the condition on which the peer gets more
+/// time.
 struct GiveUp {
     deadline: Deadline,
-    /// How many of our bytes the peer's TCP stack must have acknowledged by the deadline, so that
-    /// the peer gets more time. `None` until the deadline has passed once.
+    /// The peer gets more time at the deadline only if its TCP stack has acknowledged this many of
+    /// our bytes by then. `None` until the deadline has passed once.
     acknowledged_for_renewal: Option<u64>,
 }
 
@@ -60,8 +62,8 @@ pub(crate) enum SilenceAction {
     Wait,
     /// The reading thread sends a ping.
     SendPing,
-    /// The reading thread gives up on the peer, because no byte arrived within `Limits::pong` after
-    /// a ping. But first, the thread must call `renew_if_reading`.
+    /// No byte arrived within `Limits::pong` after a ping. The reading thread gives up on the peer,
+    /// unless `renew_if_reading` gives the peer more time.
     GiveUp,
 }
 
@@ -89,7 +91,7 @@ impl Keepalive {
     }
 
     /// Decides what the reading thread does next after a read has timed out or was interrupted.
-    /// `waited` is how long that read surely waited.
+    /// `waited` is the read's timeout, or zero if the read was interrupted.
     pub(crate) fn check(&self, waited: Duration) -> SilenceAction {
         match (self.give_up_deadline(), self.limits.ping_every) {
             (Some(deadline), _) if deadline.has_passed() => SilenceAction::GiveUp,
@@ -122,11 +124,12 @@ impl Keepalive {
         self.ping = Some(Ping { payload, sent, give_up });
     }
 
-    /// Gives the peer `Limits::pong` again if the ping may still wait for a long message to go out:
-    /// once if at least 64 KiB of our bytes are unacknowledged when the deadline passes, and then
-    /// each time that the peer's TCP stack has acknowledged 64 KiB more. Returns whether the peer
-    /// gets this time. `written` is how many bytes we have written to the stream, and
-    /// `unacknowledged` how many of them the peer's TCP stack hasn't acknowledged, if that's known.
+    /// Gives the peer `Limits::pong` again when the deadline has passed, if the ping may still wait
+    /// for a long message to go out. The first time, at least 64 KiB of our bytes must be
+    /// unacknowledged. Each later time, the peer's TCP stack must have acknowledged 64 KiB more.
+    /// Returns whether the peer gets this time. `written` is the number of bytes that we have
+    /// written to the stream. `unacknowledged` is how many of them the peer's TCP stack hasn't
+    /// acknowledged, or `None` if that isn't known.
     pub(crate) fn renew_if_reading(&mut self, written: u64, unacknowledged: Option<u64>) -> bool {
         let give_up = self.ping.as_mut().and_then(|ping| ping.give_up.as_mut());
         let (Some(give_up), Some(unacknowledged)) = (give_up, unacknowledged) else {
@@ -151,8 +154,8 @@ impl Keepalive {
     }
 
     /// Records a pong with this payload. If the pong answers our last ping, this sets the latency.
-    /// Any other pong has no effect. Therefore the latency stays as it is while each ping goes out
-    /// before the pong to the one before it arrives.
+    /// Any other pong has no effect, so the latency never changes if each ping goes out before the
+    /// pong to the previous ping arrives.
     pub(crate) fn note_pong(&mut self, payload: &[u8]) {
         let ours = self.ping.as_ref().filter(|ping| ping.payload == payload);
         self.latency = ours.map(|ping| ping.sent.elapsed()).or(self.latency);

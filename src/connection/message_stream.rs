@@ -38,10 +38,10 @@ impl WebSocket {
     }
 
     /// Begins a message that you write piece by piece. Until you [`finish`](MessageWriter::finish)
-    /// it, other threads can't send a message. They wait, and fail with
-    /// [`Error::WriteTimeout`](crate::Error::WriteTimeout) if no piece goes out for the whole of
-    /// `Limits::write`. If this thread meanwhile begins a second message, that call fails with
-    /// [`Misuse`](crate::Error::Misuse). Pings, pongs and a Close may go out between two pieces.
+    /// it, other threads can't send a message. They wait, and fail with [`Error::WriteTimeout`] if
+    /// no piece goes out within `Limits::write`. If this thread meanwhile begins a second message,
+    /// that call fails with [`Misuse`](crate::Error::Misuse). Pings, pongs and a Close may go out
+    /// between two pieces.
     pub fn send_stream(&mut self, kind: MessageKind) -> Result<MessageWriter<'_>> {
         MessageWriter::new(&self.write_half, kind)
     }

@@ -34,11 +34,11 @@ use crate::transport::stream::{is_part_of_record, is_timeout};
 /// sockets reject a zero timeout.
 const SHORTEST_READ: Duration = Duration::from_millis(1);
 /// How often the reading thread checks on our Close:
-/// - Until our Close is requested, at most this often. The thread wakes up once per `Limits::close`
-///   to check whether another thread has requested our Close. Without this bound, a small
-///   `Limits::close` would keep waking the threads of idle connections.
-/// - While our Close waits for other threads' messages, at least this often. The thread checks
-///   whether those messages make progress.
+/// - Until our Close is requested, at most this often. The thread wakes up once per
+///   `Limits::close`, to check whether another thread has requested our Close. Without this bound,
+///   a small `Limits::close` would keep waking the threads of idle connections.
+/// - While our Close waits for other threads' messages, at least this often, to check whether those
+///   messages make progress.
 const CLOSE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The maximum number of reads after the deadline for the peer's last bytes. These reads fetch
 /// bytes that may have arrived in time but weren't read yet. This many reads are enough to empty
@@ -81,7 +81,7 @@ pub(crate) struct ReadHalf {
     in_pieces: bool,
     /// The number of complete messages received since the connection's counters were last updated.
     messages: u32,
-    /// The number of bytes received since that update.
+    /// The number of bytes received since the connection's counters were last updated.
     bytes: usize,
 }
 
@@ -192,8 +192,8 @@ impl ReadHalf {
 
     // WALK: recv
     /// Waits for the next message or the next piece of a message, and answers the control frames
-    /// that arrive before it. Returns `None` once reading has ended. Fails with `TimedOut` if
-    /// `until` passes first. Any other error ends reading, so later calls return `None`.
+    /// that arrive before it. Returns `None` once reading has ended. Fails with `TimedOut` if the
+    /// deadline `until` passes first. Any other error ends reading, so later calls return `None`.
     #[inline]
     fn next_event(&mut self, until: Option<Deadline>) -> Result<Option<Event>> {
         while !self.over {
@@ -224,8 +224,8 @@ impl ReadHalf {
         Ok(None)
     }
 
-    /// Ends reading if `done` is an error. The exception is `TimedOut`, because only the
-    /// application's own timeout has passed. Returns `done`.
+    /// Ends reading if `done` is an error other than `TimedOut`. (A `TimedOut` only means that the
+    /// application's own timeout has passed.) Returns `done`.
     fn end_reading_on_error(&mut self, done: Result<()>) -> Result<()> {
         self.over |= !matches!(done, Ok(()) | Err(Error::TimedOut));
         done
@@ -241,7 +241,8 @@ impl ReadHalf {
     }
 
     /// §5.5.1: answers the peer's Close with a Close of the same code and reason, and ends reading.
-    /// A client then waits for the server to end the stream, up to a second but not beyond `until`.
+    /// A client then waits up to a second for the server to end the stream, but not beyond the
+    /// deadline `until`.
     fn answer_peer_close(&mut self, close: Close, until: Option<Deadline>) {
         log::debug!("{} the peer closes with {close}", self.write_half.id);
         self.over = true;
@@ -252,8 +253,8 @@ impl ReadHalf {
 
     /// Writes the messages that `feed` has left in the encoder's batch, or leaves them to the
     /// thread that holds the write lock. Then waits for the peer's bytes, even if the write failed.
-    /// Fails if no bytes arrive by `until`, if the connection is lost, or if the keepalive or the
-    /// deadline of our Close gives up on the peer.
+    /// Fails if no bytes arrive by the deadline `until`, if the connection is lost, or if the peer
+    /// misses the keepalive's deadline or the deadline for its Close.
     fn flush_and_wait(&mut self, until: Option<Deadline>) -> Result<()> {
         let flushed = self.write_half.flush_unless_busy();
         self.remember_failure(flushed);
@@ -264,8 +265,9 @@ impl ReadHalf {
         waited
     }
 
-    /// Adds to the connection's counters what has been received, unless more messages may already
-    /// be in the receive buffer. A handler may work on a message for long before it waits again.
+    /// Updates the connection's counters if all received bytes are parsed; otherwise, a later call
+    /// does so for several messages at once. This can't wait for the next `recv`, because a handler
+    /// may work on a message for a long time.
     #[inline]
     fn count_if_all_parsed(&mut self) {
         if self.decoder.has_parsed_all() {
@@ -273,8 +275,8 @@ impl ReadHalf {
         }
     }
 
-    /// Adds to the connection's counters what has been received since the last call. (This is a
-    /// separate function, so that its stack frame takes no memory while a thread waits.)
+    /// Adds the messages and bytes received since the last call to the connection's counters. (This
+    /// is a separate function, so that its stack frame takes no memory while a thread waits.)
     #[inline(never)]
     fn count_received(&mut self) {
         let (messages, bytes) = (take(&mut self.messages), take(&mut self.bytes));
@@ -324,8 +326,8 @@ impl ReadHalf {
 
     // WALK: read-timeout
     /// Returns the timeout for the next read: the time until the reading thread must check the
-    /// keepalive or the closing handshake, or until `until` if that's sooner. Fails with `TimedOut`
-    /// if `until` has passed, except before the first read of a call to `recv`: that read gets
+    /// keepalive or the closing handshake, or until the deadline `until` if that's sooner. Fails
+    /// with `TimedOut` once `until` has passed. But the first read of a call to `recv` then gets
     /// [`SHORTEST_READ`], so that `recv` receives the bytes that have already arrived.
     fn next_read_timeout(&mut self, until: Option<Deadline>) -> Result<Duration> {
         let mut timeout = match self.write_half.ending.our_side() {
@@ -362,9 +364,9 @@ impl ReadHalf {
     }
 
     /// Returns the timeout for the next read while the peer has no deadline for its Close: the time
-    /// until the next check of the keepalive. Another thread may request our Close during this
-    /// read. In that case, the read must end in time for the reading thread to enforce the deadline
-    /// for the peer's Close.
+    /// until the next check of the keepalive. If another thread can request our Close during the
+    /// read, the timeout is also at most `Limits::close` (or a second, if that's longer).
+    /// Otherwise, the reading thread would enforce the deadline for the peer's Close too late.
     fn read_timeout_without_deadline(&self) -> Duration {
         let until_next_check = self.keepalive.until_next_check();
         match self.write_half.others_may_close() {
@@ -405,9 +407,9 @@ impl ReadHalf {
     }
 
     /// Does what the keepalive decides after a read has timed out or a signal has interrupted it:
-    /// sends a ping, gives up on the peer, or lets the reading thread continue to wait. `waited` is
-    /// how long the read surely waited, which is zero if it was interrupted.
-    /// Before a ping, this also frees the memory that an idle connection doesn't need.
+    /// sends a ping, gives up on the peer, or lets the reading thread continue to wait. Before a
+    /// ping, this also frees the memory that an idle connection doesn't need. `waited` is the
+    /// read's timeout, or zero if the read was interrupted.
     fn keep_alive(&mut self, waited: Duration) -> Result<()> {
         match self.write_half.ending.our_side() {
             // A peer that must answer our Close by a deadline needs no ping.

@@ -15,9 +15,10 @@
 //! Rules of this file:
 //! - On Linux, this file reads three limits: `vm.max_map_count`, `kernel.threads-max`, and
 //!   `pids.max` of the control group and of its parent groups. On other systems, it reads none.
-//! - A sixteenth of each limit is reserved for what isn't counted here: the application's own
-//!   threads, and large allocations, each of which is a mapping. A second sixteenth is reserved for
-//!   the outboxes of the open connections, so a new connection must leave it free, too.
+//! - A sixteenth of each limit is reserved for the application's own threads and for large
+//!   allocations (each is a mapping), because this file doesn't count them. A second sixteenth is
+//!   reserved for the outboxes of the open connections, so a new connection must leave it free,
+//!   too.
 //! - An operator may raise or lift a limit while the server runs: the next reading notices it. A
 //!   limit whose files can't be read at that moment stays as it was.
 //! - Reading the limits takes about 10 ms if there are 50,000 mappings. Therefore, between two
@@ -199,10 +200,10 @@ fn threads_max(read: Read) -> Option<Limit> {
     Some(Limit { name: "kernel.threads-max", all, free: all - there })
 }
 
-/// Returns the tightest thread limit among those of the process's control group and its parent
-/// groups: the one under which the fewest threads can still start for connections. If their files
-/// say that there's no limit, returns [`NO_LIMIT`], which replaces a limit from an earlier reading.
-/// Returns `None` if no group's files can be read.
+/// Returns the tightest of the thread limits of the process's control group and its parent groups:
+/// the one that allows the fewest further threads for connections. If the groups have no limit,
+/// returns [`NO_LIMIT`], which replaces a limit from an earlier reading. Returns `None` if no
+/// group's files can be read.
 fn control_group_limit(read: Read) -> Option<Limit> {
     let groups = read_text(read, "/proc/self/cgroup")?;
     // Version 2 has the line `0::/path`. Version 1 has a line for each controller, such as

@@ -220,8 +220,9 @@ impl WriteHalf {
     }
 
     /// Requests our Close, and sends it at once if nothing must go out before it and the write lock
-    /// is free. Otherwise, the thread that holds the lock or a later `advance_close` sends it. This
-    /// request replaces an earlier one only if the earlier Close still waits and is less urgent.
+    /// is free. Otherwise, the thread that holds the lock sends it, or a later call to
+    /// `advance_close`. If an earlier Close still waits and is less urgent, this request replaces
+    /// it.
     pub(crate) fn request_close(&self, request: CloseRequest) -> Result<()> {
         self.apply(EndEvent::CloseRequested(request));
         self.advance_close()
@@ -238,9 +239,9 @@ impl WriteHalf {
     }
 
     /// §7.1.1: lets the server end the stream first. A client that has sent its Close waits up to a
-    /// second, but not beyond `until`, for the server to end the stream, and then shuts down its
-    /// own side. Otherwise an application that keeps its `WebSocket` would keep the server waiting.
-    /// On a server, this does nothing.
+    /// second for that, but not beyond the deadline `until`, and then shuts down its own side.
+    /// Without this, an application that keeps its `WebSocket` would keep the server waiting. On a
+    /// server, this does nothing.
     pub(crate) fn end_after_server(&self, until: Option<Deadline>) {
         if self.role == Role::Client && matches!(self.ending.our_side(), OurSide::Sent(_)) {
             let until = until.unwrap_or_else(|| Deadline::after(self.limits.close));
@@ -362,7 +363,8 @@ impl WriteHalf {
         Ok(true)
     }
 
-    /// Writes the encoder's batch, or leaves it to the thread that holds the write lock.
+    /// Writes the encoder's batch. If another thread holds the write lock, leaves the batch to that
+    /// thread.
     pub(crate) fn flush_unless_busy(&self) -> Result<()> {
         let Some(mut encoder) = self.try_lock() else { return Ok(()) };
         self.write(&mut encoder, &[])?;
@@ -510,10 +512,12 @@ impl WriteHalf {
 
     /// Sends our Close after all earlier messages, then ends the stream with a lingering close, so
     /// that the peer receives our Close and not a reset. If the Close can't be sent, aborts the
-    /// connection instead. Returns the error of `unanswered_close_error` if our Close was sent but
-    /// the peer doesn't end the stream in time. Returns `None` in all other cases, and also if the
-    /// peer's Close had already arrived and we had sent less than 64 KiB, because the peer then has
-    /// only [`STRAY_BYTES_TIMEOUT`]. A second call does nothing.
+    /// connection instead. A second call does nothing.
+    ///
+    /// Returns the error of `unanswered_close_error` if our Close was sent but the peer doesn't end
+    /// the stream in time, and `None` otherwise. If the peer's Close had already arrived and we had
+    /// sent less than 64 KiB, this always returns `None`, because the peer then has only
+    /// [`STRAY_BYTES_TIMEOUT`] to end the stream.
     pub(crate) fn close_and_linger(&self, close: Close) -> Option<Error> {
         let mut unanswered = None;
         let _ = self.request_close(CloseRequest::when_drained(close, self.limits.close));
@@ -618,16 +622,17 @@ impl WriteHalf {
     }
 
     /// Locks the encoder (this is the *write lock*), and waits if another thread holds the lock.
-    /// `recv` must never call this: the thread that holds the lock may be waiting for the peer to
-    /// read, and the peer for us, which would be a deadlock.
+    /// `recv` must never call this, because it could cause a deadlock: the thread that holds the
+    /// lock waits for the peer to read, and the peer waits for us to read.
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, Encoder> {
         lock(&self.encoder)
     }
 
     /// Locks the encoder for a new message, once no other message is open. Fails with `Closed` if
-    /// the connection is ending, unless our Close still waits for the handler's reply. Also fails
-    /// as `wait_between_messages` does.
+    /// the connection is ending, unless our Close still waits for the handler's reply. Fails with
+    /// `WriteTimeout` if the open message makes no progress for `Limits::write`, and with `Misuse`
+    /// if the calling thread itself has opened that message.
     #[inline]
     pub(crate) fn lock_for_new_message(&self) -> Result<MutexGuard<'_, Encoder>> {
         let encoder = self.lock_between_messages()?;
@@ -640,7 +645,8 @@ impl WriteHalf {
     }
 
     /// Locks the encoder once no message is open, because fragments of two messages must not mix
-    /// (§5.4). Fails as `wait_between_messages` does.
+    /// (§5.4). Fails with `WriteTimeout` if the open message makes no progress for `Limits::write`,
+    /// and with `Misuse` if the calling thread itself has opened that message.
     #[inline]
     fn lock_between_messages(&self) -> Result<MutexGuard<'_, Encoder>> {
         let encoder = self.lock();
@@ -672,10 +678,11 @@ impl WriteHalf {
     }
 
     /// Returns whether another thread holds the write lock. Such a thread is in the middle of a
-    /// write, because it waits for nothing else while it holds the lock. If the lock is free, this
-    /// call itself takes it for a moment. In that moment, the reading thread may find the lock
-    /// taken, and rely on its holder to write. Therefore this call also writes the encoder's batch,
-    /// and sends the pending pong and Close, if any.
+    /// write, because it waits for nothing else while it holds the lock.
+    ///
+    /// If the lock is free, this call takes it for a moment. In that moment, the reading thread may
+    /// leave its pong, its Close or the batch to the thread that holds the lock. Therefore this
+    /// call also writes the encoder's batch, and sends the pending pong and Close, if any.
     pub(crate) fn is_writing(&self) -> bool {
         let Some(mut encoder) = self.try_lock() else { return true };
         // A failed write ends the connection, so the calling thread then sees the new state.

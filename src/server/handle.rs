@@ -40,7 +40,7 @@ impl Handle {
     /// WebSocket receives a 503 with `Retry-After`. The server still answers plain HTTP, so a
     /// readiness page can tell a load balancer to choose another server (the example of
     /// [`is_accepting`](Handle::is_accepting) has such a page). The server can't admit clients
-    /// again afterwards. Call [`drain`](Handle::drain) or [`stop`](Handle::stop) to end it.
+    /// again afterwards. Call [`drain`](Handle::drain) or [`stop`](Handle::stop) to end the server.
     pub fn stop_accepting(&self) {
         self.registry.stop_accepting();
     }
@@ -117,11 +117,11 @@ impl Handle {
     /// The server accepts no new connection, and closes the open ones with close code 1001. Queued
     /// messages go out first, and so do the replies that a handler sends before it waits in `recv`
     /// again. If a handler is still busy after nine tenths of the grace period, its connection's
-    /// Close goes out anyway. The peers have the whole grace period to send their own Close, except
-    /// that the keepalive still gives up on a silent peer, and that a handler may call `close`,
-    /// which waits for `Limits::close`. Pages that are being sent have as long. Then the server
-    /// aborts the connections that are still open, and `serve` returns. (On some listeners, `serve`
-    /// may return later than that: see [`Server::on`](crate::Server::on).)
+    /// Close goes out anyway. The peers have the whole grace period to send their own Close, with
+    /// two exceptions: the keepalive still gives up on a silent peer, and a handler that calls
+    /// `close` waits only for `Limits::close`. Pages that are being sent also have the whole grace
+    /// period. Then the server aborts the connections that are still open, and `serve` returns. (On
+    /// some listeners, `serve` may return later than that: see [`Server::on`](crate::Server::on).)
     ///
     /// A second call sets a new grace period, which begins with that call.
     pub fn stop(&self, grace: Duration) {

@@ -3,8 +3,8 @@
 //!
 //! Rules of this file:
 //! - A request with a complete head no longer counts as pending, so that it isn't evicted while its
-//!   page is generated. Instead, this limit applies, which is also `Limits::max_waiting`. Without
-//!   it, slow pages could occupy any number of threads.
+//!   page is generated. Instead, at most `Limits::max_waiting` pages are generated at a time.
+//!   Without this limit, slow pages could occupy any number of threads.
 //! - A request over the limit receives a 503 at once. Its thread doesn't wait for a free slot.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};

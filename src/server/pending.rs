@@ -23,9 +23,9 @@ pub(super) struct PendingList(Mutex<VecDeque<PendingConnection>>);
 struct PendingConnection {
     id: u64,
     stream: Arc<dyn Stream>,
-    /// What an eviction shuts down. While the head is being read, that's only the reading side, so
-    /// that the client can still receive its refusal. Once a response is being written, it's both
-    /// sides, because the client might never read the response.
+    /// The sides of the stream that an eviction shuts down. While the head is being read, that's
+    /// only the reading side, so that the client can still receive its refusal. Once a response is
+    /// being written, it's both sides, because the client might never read the response.
     evict_by: Shutdown,
 }
 
@@ -86,8 +86,8 @@ impl PendingGuard {
     }
 
     /// Returns whether the server has evicted this connection while its HTTP head was being read.
-    /// Call this before `leave_unless_evicted` and `suspend_for_page`. They remove the connection
-    /// from the list as an eviction does, so this function would return `true` afterwards.
+    /// Call this before `leave_unless_evicted` and `suspend_for_page`. They also remove the
+    /// connection from the list, so this function would then return `true`.
     pub(crate) fn was_evicted(&self) -> bool {
         !lock(&self.list.0).iter().any(|pending| pending.id == self.id)
     }
@@ -103,19 +103,19 @@ impl PendingGuard {
         self.was_taken_off.get()
     }
 
-    /// Removes this connection from the list of pending connections while its page is generated. An
-    /// earlier eviction does no harm: the HTTP head is complete, and the eviction has shut down
-    /// only the reading side.
+    /// Removes this connection from the list of pending connections while its page is generated. If
+    /// the server has already evicted it, the page can still be sent: the HTTP head is complete,
+    /// and the eviction has shut down only the reading side.
     pub(crate) fn suspend_for_page(&self) {
         self.leave_unless_evicted();
         self.was_taken_off.set(true);
     }
 
     /// Lets the server evict this connection while its plain HTTP response is being written,
-    /// because the client might never read the response. The connection goes back on the pending
-    /// list if `leave_unless_evicted` has removed it, or if `suspend_for_page` has been called.
-    /// After an eviction alone, it stays off the list. The server can still answer it, because that
-    /// eviction shut down only its reading side.
+    /// because the client might never read the response. If `leave_unless_evicted` or
+    /// `suspend_for_page` has taken the connection off the pending list, this puts it back. A
+    /// connection that only an eviction has removed stays off the list. Its response can still be
+    /// sent, because that eviction shut down only the reading side.
     pub(crate) fn make_evictable_for_response(&self) {
         if let Some(pending) = lock(&self.list.0).iter_mut().find(|pending| pending.id == self.id) {
             pending.evict_by = Shutdown::Both;

@@ -44,7 +44,8 @@ pub(crate) struct Registry {
     /// Signals that a connection has closed, or that a client has been answered. Used with the lock
     /// of `open`.
     pub(super) one_closed: Condvar,
-    /// The number of [`UnansweredGuard`]s.
+    /// The number of clients that `serve` has accepted but not answered yet. Each has an
+    /// [`UnansweredGuard`].
     unanswered: AtomicUsize,
     /// The server's [`Phase`], as a number that threads can read and advance without a lock.
     phase: AtomicU8,
@@ -137,8 +138,9 @@ impl Registry {
         self.next_id.fetch_add(1, SeqCst)
     }
 
-    /// Records whether `serve` is in its accept loop. `serve` then checks `is_stopping` before it
-    /// waits in `accept`: either it notices a stop, or the stop notices that `serve` must be woken.
+    /// Records whether `serve` is in its accept loop. `serve` must call this before it checks
+    /// `is_stopping`. That way, either `serve` notices a stop, or the stopping thread notices that
+    /// it must wake `serve`.
     pub(crate) fn set_is_in_accept(&self, is_in_accept: bool) {
         self.is_in_accept.store(is_in_accept, SeqCst);
     }
@@ -213,7 +215,9 @@ impl Registry {
         UnansweredGuard(self.clone())
     }
 
-    /// (This is a separate function, so that its stack frame takes no memory while a handler runs.)
+    /// Records that a client has been answered, and wakes the thread that waits for this in
+    /// `shut_down`, if any. (This is a separate function, so that its stack frame takes no memory
+    /// while a handler runs.)
     #[inline(never)]
     fn note_answered(&self) {
         self.unanswered.fetch_sub(1, SeqCst);
@@ -224,8 +228,8 @@ impl Registry {
         }
     }
 
-    /// Returns the number of clients that `serve` has accepted, and whose connection hasn't opened
-    /// and whose page or refusal isn't sent yet.
+    /// Returns the number of clients that `serve` has accepted but not answered yet: their
+    /// connection isn't open, and no page or refusal has been sent.
     pub(super) fn unanswered(&self) -> usize {
         self.unanswered.load(SeqCst)
     }
@@ -250,7 +254,7 @@ impl PermitStage {
 pub(crate) struct Permit {
     registry: Arc<Registry>,
     id: u64,
-    /// Whether the connection has opened. If so, dropping this value doesn't free the slot.
+    /// Whether the connection has opened. If so, dropping the permit doesn't free the slot.
     is_open: bool,
 }
 

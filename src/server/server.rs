@@ -221,11 +221,11 @@ impl Server {
         })
     }
 
-    /// Wraps each accepted stream in your own stream, such as a meter, a throttle, or a
-    /// [`Tap`](crate::Tap) that explains the bytes. Over TLS, the wrapper sees the plaintext. The
-    /// client's address is the one that the wrapper's [`peer`](Stream::peer) returns. If that is
-    /// `None`, the server uses the accepted stream's address. There is only one wrapper: a later
-    /// call to this function or to [`explain`](Server::explain) replaces it.
+    /// Wraps each accepted stream in your own stream, such as a meter, a throttle, or a [`Tap`]
+    /// that explains the bytes. Over TLS, the wrapper sees the plaintext. The client's address is
+    /// the one that the wrapper's [`peer`](Stream::peer) returns. If that is `None`, the server
+    /// uses the accepted stream's address. There is only one wrapper: a later call to this function
+    /// or to [`explain`](Server::explain) replaces it.
     pub fn wrap_stream(
         mut self,
         wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,
@@ -384,7 +384,8 @@ fn serve_one(accepted: Accepted) {
 }
 
 /// Opens the WebSocket. Returns `None` if the client received another response, or none at all.
-/// This function is never inlined, for the same reason as `run_handler` below.
+/// This function is never inlined, so that its local variables take no stack space while the
+/// handler runs.
 #[inline(never)]
 fn open(Accepted { id, stream, shared, unanswered }: Accepted) -> Option<WebSocket> {
     let Shared { options, registry, .. } = &*shared;
@@ -430,9 +431,8 @@ fn run_handler(handler: &Handler, ws: WebSocket) {
 }
 
 /// Sends a 503 to each client that is still in the listen queue, because the server is stopping.
-/// Once a second has passed, begins no further refusal. The clients that are left are disconnected
-/// when the caller closes the listener. (If another process shares the listener, they wait for that
-/// process instead.)
+/// After a second, begins no further refusal. When the caller closes the listener, the remaining
+/// clients are disconnected, or wait for another process that shares the listener.
 fn refuse_all_in_listen_queue(listener: &Listener, registry: &Registry) {
     let deadline = Deadline::after(Duration::from_secs(1));
     let _ = listener.set_nonblocking(true);

@@ -7,8 +7,8 @@
 //!   the Close anyway. At the end of the grace period, the server aborts the connections that are
 //!   still open. Until then, it also waits for the pages and refusals that are being sent, because
 //!   the program may exit as soon as `serve` returns.
-//! - A thread of its own closes the connections, because `serve` may be stuck in `accept`: only a
-//!   new connection wakes that call. `serve` returns once it has left `accept`.
+//! - A separate thread closes the connections, because `serve` may be stuck in `accept`: only a new
+//!   connection wakes that call. `serve` returns once it has left `accept`.
 //! - A draining server issues no more permits either. A thread sends the Closes in batches over
 //!   four fifths of the grace period, and then stops the server.
 
@@ -33,7 +33,7 @@ const DRAIN_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a stopping server tries to wake the thread that waits in `accept`.
 const WAKING_TIME: Duration = Duration::from_secs(2);
-/// The pause between two of these attempts.
+/// The pause between two attempts to wake the thread that waits in `accept`.
 const WAKING_PAUSE: Duration = Duration::from_millis(50);
 
 impl Registry {
@@ -72,9 +72,9 @@ impl Registry {
     }
 
     /// Wakes the threads that wait in `shut_down` and `drain`: `shut_down` then uses the current
-    /// grace period, and `drain` ends. If the stopping phase has only just begun (`is_first`), this
-    /// also starts a thread that closes the connections, and wakes the thread that waits in
-    /// `accept`.
+    /// grace period, and `drain` ends. `is_first` tells whether the stopping phase has only just
+    /// begun. If so, this also starts a thread that closes the connections, and wakes the thread
+    /// that waits in `accept`.
     fn begin_stopping(self: &Arc<Self>, is_first: bool) {
         // `shut_down` still uses the old deadlines, and `drain` waits for its next batch.
         let open = lock(&self.open);
@@ -104,9 +104,9 @@ impl Registry {
     /// client has its page or refusal. If the grace period ends first, aborts the connections that
     /// are still open.
     ///
-    /// `serve` calls this as well, for the clients that it has accepted last, and because the
-    /// thread that `begin_stopping` starts may not have finished. Only one of the two runs at a
-    /// time.
+    /// The thread that `begin_stopping` starts calls this. `serve` calls it as well, because it may
+    /// have accepted more clients in the meantime, and because that thread may not have finished.
+    /// Only one of the two calls runs at a time.
     pub(crate) fn shut_down(&self) {
         let mut grace_is_over = lock(&self.grace_is_over);
         if *grace_is_over {
@@ -191,8 +191,9 @@ impl Registry {
         }
     }
 
-    /// Waits until `end`, between two batches of a drain, and returns `true`. Returns `false`,
-    /// without waiting any longer, once no connection is left to drain or the server is stopping.
+    /// Waits until the deadline `end`, between two batches of a drain, and returns `true`. Returns
+    /// `false`, without waiting any longer, once no connection is left to drain or the server is
+    /// stopping.
     fn wait_between_batches(&self, end: Deadline) -> bool {
         let mut open = lock(&self.open);
         while let (false, false, Ok(rest)) = (open.is_empty(), self.is_stopping(), end.remaining())
@@ -203,10 +204,10 @@ impl Registry {
         !open.is_empty() && !self.is_stopping()
     }
 
-    /// Waits until all connections have closed and all pending clients are answered, for at most
-    /// one second, and at most until the deadline that `until` selects. Returns whether this is so.
-    /// If not, the caller must request the Closes again, because a Close may not have been written
-    /// if its peer's buffers were full.
+    /// Waits until all connections have closed and all accepted clients are answered, but at most
+    /// one second, and at most until the deadline that `until` selects. Returns whether all have
+    /// closed and been answered. If it returns `false`, the caller must request the Closes again: a
+    /// Close may not have been written, because its peer's buffers were full.
     fn wait_briefly_until_closed(&self, until: impl Fn(Grace) -> Deadline) -> bool {
         let mut open = lock(&self.open);
         let again = Deadline::after(Duration::from_secs(1));
@@ -228,9 +229,9 @@ impl Registry {
         self.wake_address.as_ref().map_or(Ok(()), WakeAddress::wake)
     }
 
-    /// Wakes the thread that waits in `accept` again and again, until it has left `accept`: if the
-    /// listener is shared, another process may accept the connection that should wake the thread.
-    /// Gives up after two seconds.
+    /// Repeatedly wakes the thread that waits in `accept`, until it has left `accept`. On a shared
+    /// listener, one attempt may not be enough, because another process may accept the connection
+    /// that should wake the thread. Gives up after two seconds.
     fn wake_accept_until_left(&self) {
         let deadline = Deadline::after(WAKING_TIME);
         while self.is_in_accept.load(SeqCst) {

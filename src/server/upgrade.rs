@@ -18,9 +18,9 @@
 //! Rules of this file:
 //! - [`upgrade`] has one step for each number in the picture. If a request fails a step, that step
 //!   sends the client a response, and returns an error that says why there's no `WebSocket`.
-//! - The client always receives a response, with two exceptions. Before the TLS handshake is
-//!   complete, the server can't send a 4xx or 5xx that the client could read. (Plain HTTP sent to a
-//!   TLS port does receive its 400.) And a client that closes without sending a byte has requested
+//! - The client always receives a response, with two exceptions. If the TLS handshake fails, the
+//!   client receives none, because it expects an encrypted one. (A client that sends plain HTTP to
+//!   a TLS port does receive a 400.) A client that closes without sending a byte has requested
 //!   nothing, so it's neither answered nor counted as refused. Load balancers check a port that
 //!   way, and browsers open connections in advance that they may not need.
 //! - A stopping server waits for these responses, but only until the end of its grace period.
@@ -163,8 +163,8 @@ struct Requester<'a> {
     /// client resets the connection.
     peer: Option<SocketAddr>,
     /// Whether the application wraps the stream. If so, the client's address is the one that the
-    /// application's stream returns, for example from a proxy's header. If that stream returns
-    /// none, it's `peer`.
+    /// application's stream returns, for example from a proxy's header. If that stream returns no
+    /// address, the client's address is `peer`.
     is_wrapped: bool,
     /// The client's stream. It begins as the accepted stream; step 2 of [`upgrade`] wraps it in TLS
     /// and in the application's own stream, if the server uses them.
@@ -249,9 +249,9 @@ impl Requester<'_> {
     }
 
     /// Runs the application's own check on the request, if there is one, and returns the permit and
-    /// the check's admission (without a check, an empty one). Returns a refusal if the check does,
-    /// or if the server has stopped admitting clients in the meantime. On a refusal or a panic, the
-    /// permit is freed before the client receives its response.
+    /// the check's admission (without a check, an empty one). Returns the check's refusal if it
+    /// refuses the client, or a 503 if the server has stopped admitting clients in the meantime. On
+    /// a refusal or a panic, the permit is freed before the client receives its response.
     #[inline(never)]
     fn ask_application(
         &self,
@@ -377,8 +377,8 @@ fn build_websocket(
     Ok(WebSocket::new(close_guard, decoder, agreement.subprotocol))
 }
 
-/// Sends a plain HTTP response, then closes the stream with a lingering close. Sends [`UNSENDABLE`]
-/// instead if the response's status or headers are invalid.
+/// Sends a plain HTTP response, then closes the stream with a lingering close. If the response's
+/// status or headers are invalid, sends a 500 ([`UNSENDABLE`]) instead.
 pub(crate) fn respond_and_close(stream: &dyn Stream, response: &Response, limits: &Limits) {
     let (head, body) = match response.head(unix_time()) {
         Ok(head) => (head, response.body()),

@@ -40,7 +40,7 @@ impl Deadline {
         }
     }
 
-    /// Returns whether this is the deadline that never passes.
+    /// Returns whether this deadline never passes.
     pub fn never_passes(self) -> bool {
         self.0.is_none()
     }

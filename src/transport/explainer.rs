@@ -1,8 +1,8 @@
 //! The explainer: taps put their annotations into its queue, and its thread prints them as lines.
 //!
 //! A terminal may be stopped (Ctrl-S), or a pipe may be full, but no connection waits for the
-//! output. While the queue is full, the explainer drops new annotations. It prints how many it has
-//! dropped where they would have stood: the number travels with the next item in the queue.
+//! output. While the queue is full, the explainer drops new annotations. In their place, it prints
+//! how many it has dropped: that number travels with the next item in the queue.
 
 use std::env;
 use std::ffi::OsString;
@@ -29,7 +29,7 @@ pub struct Explainer {
     queue: Queue,
 }
 
-/// The sending side of the queue.
+/// The sending side of the explainer's queue. Each sink holds a clone.
 #[derive(Clone)]
 struct Queue {
     sender: SyncSender<QueueItem>,
@@ -37,7 +37,7 @@ struct Queue {
     omitted: Arc<AtomicU64>,
 }
 
-/// An item of the queue.
+/// An annotation or a marker in the explainer's queue.
 struct QueueItem {
     /// The number of annotations that were dropped just before this item.
     omitted: u64,

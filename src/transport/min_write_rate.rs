@@ -18,7 +18,7 @@ pub(crate) fn write_error(error: io::Error) -> Error {
 }
 
 /// The minimum number of bytes that a peer must accept in each period of length `Limits::write`. A
-/// peer that accepts fewer, although more are left, loses its connection.
+/// peer that accepts fewer, although more bytes are left to write, loses its connection.
 pub(crate) const MIN_PROGRESS: usize = 64 * 1024;
 /// The number of timed-out `write` calls that fit into one period of `Limits::write`. The more
 /// calls there are, the sooner the writing thread notices that a period is over.

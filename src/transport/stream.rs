@@ -45,8 +45,8 @@ pub trait Stream: Send + Sync + 'static {
     }
     /// Returns the number of written bytes that the peer's TCP stack has not acknowledged yet, or
     /// `None` if that number isn't known. This crate needs it to report lost bytes as
-    /// [`BytesLost`](crate::Error::BytesLost), and to see that a slow peer is still reading. Over
-    /// TCP, Linux alone knows it, and this call may wait 100 ms for it.
+    /// [`BytesLost`](crate::Error::BytesLost), and to see that a slow peer is still reading. For a
+    /// `TcpStream`, the number is known only on Linux, where this call may wait 100 ms for it.
     fn unacknowledged(&self) -> Option<u64> {
         None
     }

@@ -57,29 +57,30 @@ pub(crate) fn unacknowledged(stream: &TcpStream) -> Option<u64> {
     }
 }
 
-/// The answer to the question how many bytes of a connection are unacknowledged.
+/// The answer to the question how many bytes of a connection are unacknowledged: their number, or
+/// the time to wait before asking again.
 enum Answer {
     Bytes(u64),
-    /// The table may be read again only after this time.
+    /// It's too early to read the table again. The thread must wait this long, and then ask again.
     In(Duration),
 }
 
-/// One of the operating system's connection tables, and what its last reading has shown.
+/// One of the operating system's connection tables (IPv4 or IPv6), and its last reading.
 struct ConnectionTable {
     path: &'static str,
     /// `None` if there was no reading yet, or if the last one failed.
     reading: Option<Reading>,
 }
 
-/// What a reading of the connection table has shown.
+/// One reading of a connection table: its time, and the numbers of unacknowledged bytes.
 struct Reading {
     began: Instant,
     ended: Instant,
     outstanding: Outstanding,
 }
 
-/// The number of unacknowledged bytes of each connection that has any, by the connection's two
-/// addresses (see [`ends`]).
+/// The number of unacknowledged bytes of each connection that has any. The key is the connection's
+/// two addresses, as [`ends`] formats them.
 type Outstanding = HashMap<String, u64>;
 
 impl ConnectionTable {
@@ -87,8 +88,9 @@ impl ConnectionTable {
         ConnectionTable { path, reading: None }
     }
 
-    /// Answers a question that was asked at the time `asked`: from the last reading if that began
-    /// later, or else from a new one if it's time for one. Fails if the table can't be read.
+    /// Answers a question that was asked at the time `asked`. Uses the last reading if that began
+    /// later. Otherwise, reads the table, or returns [`Answer::In`] if it's too early for a new
+    /// reading. Fails if the table can't be read.
     fn answer(
         &mut self,
         asked: Instant,

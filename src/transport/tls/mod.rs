@@ -94,7 +94,7 @@ impl Tls {
 
     /// Uses your own rustls configuration, for everything beyond a certificate and a key: client
     /// certificates, ALPN, a resolver that changes the certificate while the server runs. This
-    /// crate re-exports [`rustls`](crate::rustls) in the matching version.
+    /// crate re-exports [`rustls`] in the matching version.
     ///
     /// List nothing but `http/1.1` in `alpn_protocols`: the server refuses a connection for which
     /// ALPN chooses another protocol. Leave `max_early_data_size` at 0, because the server reads no
@@ -217,9 +217,9 @@ fn trusting(roots: Option<&Path>) -> Result<ClientConfig> {
     Ok(config)
 }
 
-/// Adds the system's root certificates to `store`. Some of them may be malformed or unreadable; the
-/// client uses the remaining ones. If none remains, the error says why: the system's roots may be
-/// in good order, but the process may have no free file descriptor to read them.
+/// Adds the system's root certificates to `store`, except malformed and unreadable ones. Fails if
+/// none remains. The error names the cause: for example, the process may have no free file
+/// descriptor to read the roots.
 fn add_system_roots(store: &mut RootCertStore, found: CertificateResult) -> Result<()> {
     if store.add_parsable_certificates(found.certs).0 > 0 {
         return Ok(());
@@ -295,9 +295,9 @@ fn failed(failure: HandshakeFailure, role: Role) -> Error {
 }
 
 /// Returns a client's error for a server whose first bytes aren't TLS. They may be a plain 503 from
-/// a server that is stopping or has no thread left. But anyone on the way can send such bytes, so
-/// the client takes nothing from them except advice to try again later, which harms no one: the
-/// error holds only the status and the quoted status line, but no headers and no body.
+/// a server that is stopping or has no thread left. But anyone on the network path can send such
+/// bytes. Therefore the error holds only the status and the quoted status line, not the headers or
+/// the body. It tells the client only whether to try again later, which harms no one.
 fn not_tls(bytes: &[u8]) -> Error {
     let text = String::from_utf8_lossy(bytes);
     let line = text.lines().next().unwrap_or_default();

@@ -39,8 +39,8 @@ use crate::transport::lock::lock;
 use crate::transport::stream::{PartOfRecord, Stream, is_timeout};
 
 /// The write timeout for the last TLS record that this end sends after the handshake (an alert or a
-/// close_notify). Also the maximum time to wait for the peer to close after our alert has ended the
-/// handshake, if the handshake's deadline leaves that much.
+/// close_notify). After an alert that ends the handshake, it's also the maximum time to wait for
+/// the peer to close, but not beyond the handshake's deadline.
 const LAST_RECORD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A TLS stream: it encrypts and decrypts the bytes that pass through an underlying stream. Several
@@ -72,8 +72,8 @@ pub(crate) enum HandshakeFailure {
     Broken(io::Error),
     /// rustls rejected the peer's bytes, or the peer rejected ours.
     Refused(rustls::Error),
-    /// The peer's first bytes, given here, aren't TLS. If they begin an HTTP response, they include
-    /// its status.
+    /// The peer's first bytes aren't TLS. This variant holds these bytes. If they begin an HTTP
+    /// response, they include its status.
     NotTls(Vec<u8>),
     /// ALPN chose this protocol instead of HTTP/1.1.
     OtherProtocol(String),
@@ -218,9 +218,9 @@ impl TlsStream {
         checked.map(|()| None).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
     }
 
-    /// Like `decrypt`, but if decrypting fails, this also sends the peer an alert that names the
-    /// reason. Sends no alert while another thread is writing, or if an earlier write stopped in
-    /// the middle of a record.
+    /// Decrypts records, as `decrypt` does. If that fails, sends the peer an alert that names the
+    /// reason, unless another thread is writing, or an earlier write stopped in the middle of a
+    /// record.
     fn decrypt_or_alert(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
         let decrypted = self.decrypt(arrived, into);
         if decrypted.is_err() {
