@@ -1,12 +1,15 @@
 //! Explains a whole conversation: both directions, from the first request to the last Close.
 //!
 //! ```text
-//! client ── request ──────────────────► frames    the directions are read separately, except that a
-//! server ── (interim) ─► response ────► frames    response needs its request, and decides what follows
+//! client ── request ──────────────────► frames    a WebSocket
+//! server ── (interim) ─► response ────► frames
 //!
 //! client ── request ─► body ─► request ─► ..      plain HTTP, on a connection that is kept open
 //! server ── response ─► body ─► response ─► ..
 //! ```
+//!
+//! The directions are read separately, with one exception: the explanation of a response needs its
+//! request, and the response decides how the later bytes of both directions are read.
 
 use std::collections::VecDeque;
 
@@ -263,9 +266,9 @@ impl Conversation {
     }
 
     /// Stops reading the client's bytes as frames, because the response opens no WebSocket. The
-    /// client's next bytes are another request if the connection stays open, and the client's
-    /// frames so far are complete and valid, without a Close. Otherwise, the next bytes are counted
-    /// but not read.
+    /// client's next bytes are read as another request if the connection stays open, and if the
+    /// client's frames so far are complete, valid and without a Close. Otherwise, the next bytes
+    /// are only counted.
     fn continue_client_after_refusal(
         &mut self,
         keeps: ConnectionReuse,

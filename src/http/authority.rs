@@ -88,7 +88,7 @@ pub fn default_port(scheme: &str) -> Option<u16> {
 }
 
 /// The hosts that a server answers for. The server refuses a request for any other host with a 421.
-/// (An HTTP/1.0 request may name no host, and isn't refused for that.)
+/// It doesn't refuse an HTTP/1.0 request that names no host.
 #[derive(Clone, Debug, Default)]
 pub enum Hosts {
     /// The server answers for any host.
@@ -118,8 +118,8 @@ impl Hosts {
 }
 
 /// Returns whether `listed` contains the `host` that a client asked for. An entry without a port
-/// matches any port. A client that named no port meant its scheme's default, 80 or 443. This
-/// function doesn't know the scheme, so an entry with either of these ports matches.
+/// matches any port. If the client named no port, it meant its scheme's default, 80 or 443. This
+/// function doesn't know the scheme, so an entry with either port matches.
 fn is_listed(host: &Authority, listed: &[String]) -> bool {
     let is_port = |port| match host.port {
         Some(named) => port == named,

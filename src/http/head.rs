@@ -14,7 +14,8 @@
 //! - [`Head`] then validates each line.
 //! - Both are strict where lenient parsers have made request smuggling possible (RFC 9112 §2.2,
 //!   §5). Only CR LF ends a line. A space before the colon, or a control byte other than a tab, is
-//!   refused. So is a folded line, except by [`Head::parse_response`].
+//!   refused. A folded line, which continues the line before it, is refused too, except by
+//!   [`Head::parse_response`].
 //! - The head's size is limited: too many bytes or lines cause a 431.
 //! - One empty line may precede the first line, and counts as part of the head.
 //!   [`request`](super::request) skips it, as RFC 9112 §2.2 recommends for servers. A client

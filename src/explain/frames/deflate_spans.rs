@@ -4,8 +4,8 @@
 //! ```text
 //!   7 6 5 4 3 2 1 0     the first byte of a compressed message. DEFLATE fills each byte from its
 //!  +---------+---+-+    lowest bit, so the first block begins there (RFC 1951 §3.1.1)
-//!  |  codes  | T |F|    or, before them, a table of codes
-//!  +---------+---+-+    F: BFINAL, T: BTYPE (RFC 1951 §3.2.3)
+//!  |  rest   | T |F|    F: BFINAL. T: BTYPE, the block's type (RFC 1951 §3.2.3)
+//!  +---------+---+-+    rest: codes, a table of codes, or padding, depending on the type
 //! ```
 //!
 //! Only the first block gets spans of its own, because a later block may begin at any bit, and only
@@ -72,8 +72,8 @@ pub fn spans(
 /// type.
 struct BlockDescription {
     how: &'static str,
-    /// The name of the field after the block's type, such as `padding`. `begins` says what this
-    /// field means.
+    /// The name of the field after the block's type, such as `padding`. `begins` holds this field's
+    /// meaning.
     after_type: &'static str,
     begins: &'static str,
     section: &'static str,

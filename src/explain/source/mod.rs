@@ -10,9 +10,9 @@
 //! Rules of this folder:
 //! - The program contains its own source (`include_str!`), so the code on display is the code that
 //!   runs.
-//! - An anchor names a function and a few words in it, never a line number, which other edits of
-//!   the file would change. The marked lines are the statement with those words, and the comment
-//!   above it, which names the rule.
+//! - An anchor names a function and a few words in it. It names no line number, because an edit
+//!   elsewhere in the file could change that number. The marked lines are the statement with those
+//!   words, and the comment above it, which names the rule.
 //! - A test checks that each anchor is found exactly once, and that its marked lines name its rule.
 
 pub mod anchors;
@@ -184,8 +184,8 @@ fn is_function(line: &str, name: &str) -> bool {
     rest.and_then(|rest| rest.strip_prefix(name)).is_some_and(|rest| rest.starts_with(['(', '<']))
 }
 
-/// Returns whether a line is inside an `impl` block of the type `of`, or outside all blocks if `of`
-/// is empty. `block` is the first line of the surrounding block.
+/// Returns whether a line is inside an `impl` block of the type `of`. If `of` is empty, returns
+/// whether the line is outside all blocks. `block` is the first line of the surrounding block.
 fn is_in_impl(block: &str, line: &str, of: &str) -> bool {
     match of {
         "" => indent(line) == 0,
