@@ -127,11 +127,11 @@ impl Conversation {
         }
     }
 
-    /// Returns whether the head of the server's final response (not an interim one) has arrived, or
-    /// the server's stream has ended. While this is `false`, push the bytes of both directions in
-    /// the order in which they were sent, because the response decides how to read the later ones.
-    /// After a plain HTTP response that keeps the connection open, returns `false` again, because
-    /// another response may follow.
+    /// Returns whether the head of the server's final response has arrived, or the server's stream
+    /// has ended. An interim response doesn't count. While the result is `false`, push the bytes of
+    /// both directions in the order in which they were sent, because the response decides how to
+    /// read the later ones. After a plain HTTP response that keeps the connection open, the result
+    /// is `false` again, because another response may follow.
     pub fn is_answered(&self) -> bool {
         !matches!(self.server.stage, Stage::Head(_))
     }

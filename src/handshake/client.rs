@@ -19,8 +19,8 @@ use crate::http::head::Head;
 use crate::http::refusal::Refusal;
 use crate::http::response::write_header;
 
-/// What the application configures for a client's handshake request, apart from the URL:
-/// subprotocols, additional headers, and compression.
+/// The application's settings for a client's handshake request, apart from the URL: subprotocols,
+/// additional headers, and compression.
 #[derive(Clone, Debug, Default)]
 pub struct ClientRequest {
     /// The subprotocols that the client offers, in order of preference.
@@ -32,8 +32,8 @@ pub struct ClientRequest {
     pub deflate: Option<DeflateConfig>,
 }
 
-/// What both ends agreed on in the handshake: the result of verifying the server's 101 against the
-/// client's request.
+/// The result of verifying a server's 101: the subprotocol and the compression parameters that both
+/// ends agreed on.
 #[derive(Clone, Debug)]
 pub struct VerifiedResponse {
     /// The subprotocol that the server chose from the client's offers, or `None` if it chose none.

@@ -80,8 +80,8 @@ pub enum Decision {
 const RESERVED_HEADERS: [&str; 4] =
     ["Upgrade", "Connection", "Content-Length", "Transfer-Encoding"];
 
-/// What client and server agreed on in the handshake. The server announces it to the client in the
-/// 101.
+/// The result of a successful handshake at the server: the client's key, and the subprotocol and
+/// the compression parameters that both ends agreed on. The server writes the 101 from it.
 #[derive(Clone, Debug)]
 pub struct Agreement {
     key: String,

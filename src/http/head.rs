@@ -115,8 +115,7 @@ pub struct Head {
 
 impl Head {
     /// Parses a head. `bytes` is the complete head, up to and including the empty line that ends
-    /// it; use [`Scan`] to find that end. Refuses the head with a 400 if a header field is
-    /// malformed.
+    /// it. [`Scan`] finds that end. Refuses the head with a 400 if a header field is malformed.
     pub fn parse(bytes: &[u8]) -> Result<Head, Refusal> {
         let text = decode_utf8_or_latin1(bytes);
         let head = Head { line_ends: line_ends(&text), text };

@@ -44,7 +44,7 @@ struct Certificates(Vec<Vec<u8>>);
 
 impl Request {
     /// Parses a request's head. `bytes` is the complete head, up to and including the empty line
-    /// that ends it; use [`Scan`](super::head::Scan) to find that end. Refuses a malformed head or
+    /// that ends it. [`Scan`](super::head::Scan) finds that end. Refuses a malformed head or
     /// request line with a 400, and an HTTP version other than 1.x with a 505.
     pub fn parse(bytes: &[u8]) -> Result<Request, Refusal> {
         let head = Head::parse(bytes.strip_prefix(EMPTY_LINE).unwrap_or(bytes))?;

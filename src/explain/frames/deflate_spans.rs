@@ -22,8 +22,8 @@ const BFINAL: u8 = 0b0000_0001;
 /// The bits in a DEFLATE block's first byte that contain the block's type, which decides how the
 /// block is encoded.
 const BTYPE: u8 = 0b0000_0110;
-/// The other five bits of a DEFLATE block's first byte. What they contain depends on the block's
-/// type: padding, codes, or the start of a table.
+/// The five bits after the type in a DEFLATE block's first byte. Depending on the type, they
+/// contain padding, codes, or the start of a table.
 const AFTER_TYPE: u8 = 0b1111_1000;
 
 /// Returns the spans that explain a compressed payload, which starts at byte `at` of its frame.

@@ -64,7 +64,7 @@ impl BadText {
     }
 }
 
-/// What the payload decoder found in one frame's payload.
+/// The facts that the payload decoder found out about one frame's payload.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
     /// The inflated payload. `None` if the payload isn't compressed, or if ws101 was built without

@@ -127,8 +127,8 @@ impl Passage {
     }
 }
 
-/// Returns whether a text names exactly this RFC section: for §5.1, neither §5.11 nor §5.1.2
-/// counts.
+/// Returns whether a text names exactly this RFC section. For example, neither §5.11 nor §5.1.2
+/// counts as §5.1.
 fn mentions_section(text: &str, section: &str) -> bool {
     text.match_indices(section).any(|(at, _)| {
         let after = &text[at + section.len()..];
