@@ -105,8 +105,8 @@ impl Encoder {
         Ok(&[])
     }
 
-    /// Copies into the batch the bytes that [`message`](Encoder::message) or
-    /// [`fragment`](Encoder::fragment) has returned, so that the caller needn't write them yet.
+    /// Appends to the batch the bytes that [`message`](Encoder::message) or
+    /// [`fragment`](Encoder::fragment) has returned, so that the caller can write them later.
     #[inline]
     pub fn append(&mut self, after_batch: &[u8]) {
         self.batch.copied_bytes_mut().extend_from_slice(after_batch);

@@ -152,7 +152,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// Returns whether this is a loopback address, which only programs on the same machine can reach.
-/// An IPv4-mapped IPv6 address, such as `::ffff:127.0.0.1`, can be one too.
+/// An IPv4-mapped IPv6 address, such as `::ffff:127.0.0.1`, counts like the IPv4 address.
 pub fn is_loopback_address(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }

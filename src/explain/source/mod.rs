@@ -110,8 +110,8 @@ impl Anchor {
 }
 
 impl Passage {
-    /// Returns whether the passage's marked lines name this RFC section. If the lines name no
-    /// section at all, this checks the opening comment of the file instead.
+    /// Returns whether the passage's marked lines name this RFC section. If they name no section at
+    /// all, returns whether the opening comment of the file names it.
     pub fn names_section(&self, section: &str) -> bool {
         let marked = self.lines.iter().filter(|line| line.is_marked).map(|line| line.text);
         let marked: Vec<&str> = marked.collect();
@@ -198,8 +198,8 @@ fn is_in_impl(block: &str, line: &str, of: &str) -> bool {
 
 /// Finds the statement that contains these words, and the nearest comment above it. A doc comment
 /// doesn't count, and neither does a comment that a blank line separates from the statement.
-/// Returns the indexes of the first and last line of both together. Returns `None` unless exactly
-/// one line contains the words.
+/// Returns the indexes of the first and last line, including the comment. Returns `None` unless
+/// exactly one line contains the words.
 fn find_statement(lines: &[&str], words: &str) -> Option<(usize, usize)> {
     let mut found = lines.iter().enumerate().filter(|(_, line)| line.contains(words));
     let (at, _) = found.next().filter(|_| found.next().is_none())?;
