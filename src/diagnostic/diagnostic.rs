@@ -89,7 +89,7 @@ pub fn quote_all(texts: &[&str]) -> String {
     if quoted.is_empty() { "none".into() } else { quoted.join(" and ") }
 }
 
-/// Makes a peer's text safe to show on a terminal or in a log (but not in HTML: `<` and `&` stay).
+/// Makes a peer's text safe to show on a terminal or in a log, but not in HTML: `<` and `&` stay.
 /// Escapes the characters that could mislead a reader: control characters, invisible characters,
 /// and those that change the writing direction.
 pub fn escape(text: &str) -> String {

@@ -1,9 +1,8 @@
 //! A misuse is a call that this crate's API forbids. The call fails at once, before it sends
 //! anything that the caller passed to it.
 //!
-//! If ws101 sent what a mistaken caller passed, the caller's mistake would become the peer's
-//! problem. Therefore, the call returns the mistake to its caller, as a [`Misuse`] with its
-//! [`Diagnostic`].
+//! If ws101 sent a mistaken caller's data, the mistake would become the peer's problem. Therefore
+//! the caller receives a [`Misuse`], with a [`Diagnostic`] that explains the mistake.
 
 use std::fmt;
 
@@ -13,7 +12,8 @@ use super::diagnostic::{Diagnostic, quote};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Misuse {
     /// The caller tried to send a message or a control frame after this end had sent its Close
-    /// frame. Converted to an [`Error`](crate::Error), this misuse becomes `Error::Closed`.
+    /// frame, or after the connection had ended. Converted to an [`Error`](crate::Error), this
+    /// misuse becomes `Error::Closed`.
     AfterClose,
     /// The caller tried to send or begin a message in a thread that still had an open
     /// `MessageWriter` on the same connection.

@@ -245,7 +245,8 @@ pub(crate) fn visible(bytes: &[u8], most: usize) -> String {
     shown
 }
 
-/// Like [`visible`], but puts the text in quotes, and shows at most its first 400 characters.
+/// Turns a peer's bytes into quoted text that is safe to show: at most the first 400 characters,
+/// escaped like those of [`visible`].
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     format!("\"{}\"", visible(bytes, 400))
 }

@@ -1,12 +1,15 @@
 //! Explains a whole conversation: both directions, from the first request to the last Close.
 //!
 //! ```text
-//! client ── request ──────────────────► frames    the directions are read separately, except that a
-//! server ── (interim) ─► response ────► frames    response needs its request, and decides what follows
+//! client ── request ──────────────────► frames    a WebSocket
+//! server ── (interim) ─► response ────► frames
 //!
 //! client ── request ─► body ─► request ─► ..      plain HTTP, on a connection that is kept open
 //! server ── response ─► body ─► response ─► ..
 //! ```
+//!
+//! The directions are read separately, with one exception: the explanation of a response needs its
+//! request, and the response decides how the later bytes of both directions are read.
 
 use std::collections::VecDeque;
 
@@ -124,11 +127,11 @@ impl Conversation {
         }
     }
 
-    /// Returns whether the head of the server's final response (not an interim one) has arrived, or
-    /// the server's stream has ended. While this is `false`, push the bytes of both directions in
-    /// the order in which they were sent, because the response decides how to read the later ones.
-    /// After a plain HTTP response that keeps the connection open, returns `false` again, because
-    /// another response may follow.
+    /// Returns whether the head of the server's final response has arrived, or the server's stream
+    /// has ended. An interim response doesn't count. While the result is `false`, push the bytes of
+    /// both directions in the order in which they were sent, because the response decides how to
+    /// read the later ones. After a plain HTTP response that keeps the connection open, the result
+    /// is `false` again, because another response may follow.
     pub fn is_answered(&self) -> bool {
         !matches!(self.server.stage, Stage::Head(_))
     }
@@ -263,9 +266,9 @@ impl Conversation {
     }
 
     /// Stops reading the client's bytes as frames, because the response opens no WebSocket. The
-    /// client's next bytes are another request if the connection stays open, and the client's
-    /// frames so far are complete and valid, without a Close. Otherwise, the next bytes are counted
-    /// but not read.
+    /// client's next bytes are read as another request if the connection stays open, and if the
+    /// client's frames so far are complete, valid and without a Close. Otherwise, the next bytes
+    /// are only counted.
     fn continue_client_after_refusal(
         &mut self,
         keeps: ConnectionReuse,

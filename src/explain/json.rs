@@ -16,7 +16,7 @@ use crate::frames::header::Role;
 
 /// Returns an annotation (the explanation of a head or frame) as a JSON object. Each span names the
 /// anchor of the source lines that read or validate its field. If the bytes break a rule, the
-/// verdict names the anchor of the lines that detect this. `walk` lists the steps that ws101's code
+/// verdict names the anchor of the lines that detect it. `walk` lists the steps that ws101's code
 /// takes to handle the bytes.
 pub fn annotation(annotation: &Annotation) -> String {
     let what = match annotation.what {

@@ -22,10 +22,12 @@ use crate::handshake::deflate_params::DeflateParams;
 
 /// The maximum number of bytes that one line of hex digits represents.
 const LINE: usize = 24;
-/// The maximum length of a line of quoted text, in bytes. A longer line is saved as hex digits.
+/// The maximum length of a line of quoted text, in bytes. The beginning of a longer line is saved
+/// as hex digits.
 const MAX_TEXT_LINE: usize = 4096;
 
-/// How many bytes are explained before [`explain_first`] looks whether it has enough annotations.
+/// The number of bytes that [`explain_first`] explains before it checks whether it has enough
+/// annotations.
 const PIECE: usize = 1024;
 
 /// One turn of a conversation: the end that sends, and the bytes that it sends before the other end
@@ -88,8 +90,8 @@ pub fn explain(
     explain_first(turns, settings, deflate, usize::MAX)
 }
 
-/// Like [`explain`], but stops after the first `most` annotations, so that a long conversation
-/// takes little work and memory.
+/// Explains the turns of a saved conversation like [`explain`], but stops after the first `most`
+/// annotations, so that a long conversation takes little work and memory.
 pub fn explain_first(
     turns: &[Turn],
     settings: &Settings,

@@ -42,8 +42,8 @@ pub struct Bounds {
 /// Compression can lengthen a short fragment, but always by less than this: for example, one byte
 /// becomes 7.
 const FRAGMENT_ALLOWANCE: u64 = 16;
-/// The number of bytes by which a message's compressed size may exceed twice `max_message`, besides
-/// the allowance for each fragment. Without these bytes, a small `max_message` could make us refuse
+/// The limit on a message's compressed size is twice `max_message`, plus this many bytes, plus the
+/// allowance for each fragment. Without these bytes, a small `max_message` could make us refuse
 /// honest messages.
 const MESSAGE_ALLOWANCE: u64 = 1024;
 

@@ -57,9 +57,9 @@ impl Batch {
         &self.bytes
     }
 
-    /// Adds a payload at the end of the batch. The payload isn't copied, unless more than half of
-    /// the vector's capacity is unused. The caller must already have appended the payload's header
-    /// to the copied bytes.
+    /// Adds a payload at the end of the batch, without a copy if at least half of the vector's
+    /// capacity is used. The caller must already have appended the payload's header to the copied
+    /// bytes.
     pub fn keep(&mut self, mut payload: Vec<u8>) {
         payload.shrink_to(2 * payload.len());
         self.kept.push((self.bytes.len(), payload));

@@ -74,9 +74,9 @@ impl Buffer {
     }
 
     /// Records that the caller has read `count` bytes into the buffer's free space. If they filled
-    /// the space, the buffer doubles, up to 256 KiB. After every 32 reads, if none of them needed
-    /// more than a quarter of the buffer, it shrinks to twice the most that one needed, but not
-    /// below 1 KiB.
+    /// the space, the buffer doubles, up to 256 KiB. After every 32 reads, the buffer shrinks if
+    /// none of them needed more than a quarter of it: to twice the most that one of them needed,
+    /// but to no less than 1 KiB.
     pub fn filled(&mut self, count: usize) {
         let filled_up = count == self.room.len() - self.end;
         self.end += count;
@@ -104,8 +104,8 @@ impl Buffer {
     }
 }
 
-/// The recent peak usage of a receive buffer's or a batch's memory, which decides how far that
-/// memory shrinks.
+/// The largest amount of memory that a receive buffer or a batch has recently needed. It decides
+/// how far that memory shrinks.
 #[derive(Debug, Default)]
 pub struct RecentPeak {
     count: u32,

@@ -15,10 +15,10 @@
 //!   boundaries between a message's pieces ([`Event::Piece`]) depend on the reads.
 //! - After a violation or a Close, the decoder delivers nothing more (§7.1.7, §5.5.1).
 //!
-//! Elsewhere: [`header`](super::header) validates headers, [`assembler`](super::assembler) the
-//! order and size of fragments, [`utf8`](super::utf8) text, [`deflate`](super::deflate) compressed
-//! data, and [`close`](super::close) a Close frame's payload. The connection's reading thread does
-//! the I/O and answers pings.
+//! Elsewhere: [`header`](super::header) validates headers, and [`assembler`](super::assembler) the
+//! order and size of fragments. [`utf8`](super::utf8) validates text, [`deflate`](super::deflate)
+//! inflates compressed data, and [`close`](super::close) parses a Close frame's payload. The
+//! connection's reading thread does the I/O and answers pings.
 
 use super::assembler::{Assembler, Bounds};
 use super::buffer::Buffer;

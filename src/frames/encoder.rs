@@ -79,11 +79,11 @@ impl Encoder {
         Encoder { deflater, ..self }
     }
 
-    /// Appends a complete message to the batch, as one frame. Returns the bytes that the encoder
-    /// has left out of the batch to avoid a copy: a large payload, or the whole frame of a large
-    /// prepared message. The caller must write them right after the batch, or
-    /// [`append`](Encoder::append) them. If the batch contains the whole message, the returned
-    /// slice is empty. Fails if the encoder [is closed](Encoder::is_closed).
+    /// Appends a complete message to the batch, as one frame. To avoid a copy, the encoder leaves
+    /// out a large payload, or the whole frame of a large prepared message, and returns these
+    /// bytes. The caller must write them right after the batch, or [`append`](Encoder::append)
+    /// them. The returned slice is empty if the batch contains the whole message. Fails if the
+    /// encoder [is closed](Encoder::is_closed).
     #[inline]
     pub fn message<'a>(&mut self, message: MessageRef<'a>) -> Result<&'a [u8], Misuse> {
         match self.usable_prepared_frame(&message) {
@@ -95,9 +95,9 @@ impl Encoder {
         }
     }
 
-    /// Like [`message`](Encoder::message), but the caller gives the message away, so the batch can
-    /// keep a large payload without copying it. Nothing is left to write after the batch: the
-    /// returned slice is always empty.
+    /// Appends a complete message like [`message`](Encoder::message), but the caller gives the
+    /// message away, so the batch can keep a large payload without copying it. Nothing is left to
+    /// write after the batch: the returned slice is always empty.
     pub fn owned_message(&mut self, message: Message) -> Result<&'static [u8], Misuse> {
         if !self.message(message.as_message())?.is_empty() {
             self.batch.keep(message.into_bytes());
@@ -105,8 +105,8 @@ impl Encoder {
         Ok(&[])
     }
 
-    /// Copies into the batch the bytes that [`message`](Encoder::message) or
-    /// [`fragment`](Encoder::fragment) has returned, so that the caller needn't write them yet.
+    /// Appends to the batch the bytes that [`message`](Encoder::message) or
+    /// [`fragment`](Encoder::fragment) has returned, so that the caller can write them later.
     #[inline]
     pub fn append(&mut self, after_batch: &[u8]) {
         self.batch.copied_bytes_mut().extend_from_slice(after_batch);
@@ -117,9 +117,9 @@ impl Encoder {
     /// fragment. The caller must pass a message's fragments in order, without another message
     /// between them.
     ///
-    /// Returns the payload if the encoder has left it out of the batch to avoid a copy. The caller
-    /// must write it right after the batch, or [`append`](Encoder::append) it. If the batch
-    /// contains the whole fragment, the returned slice is empty. Fails if the encoder [is
+    /// To avoid a copy, the encoder leaves a large payload out of the batch, and returns it. The
+    /// caller must write it right after the batch, or [`append`](Encoder::append) it. The returned
+    /// slice is empty if the batch contains the whole fragment. Fails if the encoder [is
     /// closed](Encoder::is_closed).
     pub fn fragment<'a>(
         &mut self,
@@ -248,8 +248,7 @@ impl Encoder {
     }
 
     /// Returns the encoded frame of a prepared message, which a server's connections share. If the
-    /// frame is compressed, our compressor forgets its window, because it no longer matches the
-    /// peer's.
+    /// frame is compressed, our compressor forgets its window, which no longer matches the peer's.
     ///
     /// Returns `None` if this connection can't send a shared frame: the message isn't prepared,
     /// we're a client, the encoder is closed, or the message is to be compressed and our

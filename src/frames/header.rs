@@ -32,8 +32,8 @@ pub const FIN: u8 = 0b1000_0000;
 /// permessage-deflate, it marks the first frame of a compressed message. In all other frames, it
 /// must be 0.
 pub const RSV1: u8 = 0b0100_0000;
-/// The RSV2 and RSV3 bits in the first byte of a frame's header: the other two reserved bits. No
-/// published extension uses them, so the parser refuses a frame that sets one.
+/// The RSV2 and RSV3 bits in the first byte of a frame's header: the second and third of three
+/// reserved bits. No published extension uses them, so the parser refuses a frame that sets one.
 pub const RSV2_RSV3: u8 = 0b0011_0000;
 /// The bits in the first byte of a frame's header that hold the opcode: the kind of the frame.
 pub const OPCODE: u8 = 0b0000_1111;
@@ -70,7 +70,8 @@ pub fn header_length(second: u8) -> usize {
     2 + length_bytes(second) + mask
 }
 
-/// The role of one end of a connection. A client masks the frames that it sends; a server doesn't.
+/// The role of one end of a connection. A client masks the frames that it sends, and a server
+/// doesn't.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// The server is the end that accepted the connection.

@@ -93,8 +93,8 @@ pub struct MessageRef<'a> {
     pub(crate) encoded: Option<Encoded<'a>>,
 }
 
-/// The two unmasked frames of a prepared message, uncompressed and compressed, which only a server
-/// can send. See [`PreparedMessage`](super::prepared::PreparedMessage).
+/// The two unmasked frames of a prepared message: an uncompressed and a compressed one. Only a
+/// server can send them, because a client must mask its frames.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Encoded<'a> {
     /// The complete uncompressed frame, header and payload.

@@ -97,17 +97,18 @@ impl Text {
     }
 }
 
-/// Returns how many bytes to reserve with `reserve_exact`, so that `more` bytes fit in a buffer of
-/// this `length` and this capacity, `room`. The result is 0 if they already fit. Otherwise, the
-/// capacity doubles, but not beyond `most`, the message's size limit in bytes. If the bytes still
-/// don't fit, it grows to exactly `length + more`. Doubling keeps reallocations rare.
+/// Returns how many bytes to reserve with `reserve_exact`, so that `more` bytes fit in a buffer
+/// that holds `length` bytes and has a capacity of `room` bytes. The result is 0 if they already
+/// fit. Otherwise, the capacity doubles, which keeps reallocations rare, but it doesn't exceed
+/// `most`, the message's size limit. If the bytes still don't fit, the capacity becomes exactly
+/// `length + more`.
 pub fn bytes_to_reserve(length: usize, room: usize, more: usize, most: usize) -> usize {
     let needed = length + more;
     if needed <= room { 0 } else { needed.max(most.min(2 * room)) - length }
 }
 
 /// Validates `bytes` as UTF-8, and returns them as text. `bytes` must not end in the middle of a
-/// character. The `simd` feature makes this many times faster for text that isn't ASCII.
+/// character. The `simd` feature makes the validation many times faster for text that isn't ASCII.
 fn check(bytes: &[u8]) -> Result<&str, NotUtf8> {
     #[cfg(feature = "simd")]
     use simdutf8::basic::from_utf8;

@@ -14,8 +14,7 @@ use crate::diagnostic::Diagnostic;
 /// matching close code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Violation {
-    /// The peer set reserved bits that no agreed extension defines. This variant holds the frame's
-    /// first byte.
+    /// The peer set reserved bits that no agreed extension defines. Holds the frame's first byte.
     ReservedBits(u8),
     /// The peer sent a frame with this opcode, which no RFC defines.
     UnknownOpcode(u8),
@@ -35,10 +34,10 @@ pub enum Violation {
     NothingToContinue,
     /// The peer began a new message before it had ended the previous one.
     MessageInsideMessage,
-    /// The peer sent, or announced in a frame header, a message that's larger than this limit in
-    /// bytes.
+    /// The peer sent a message that's too long, or announced it in a frame header. Holds the limit
+    /// in bytes.
     MessageTooLong(u64),
-    /// The peer sent a message with more fragments than this limit allows.
+    /// The peer sent a message with too many fragments. Holds the limit.
     TooManyFragments(u64),
     /// The peer sent too many DEFLATE blocks with the BFINAL bit set, which marks a stream's last
     /// block. In the long run, we allow one per message and one per KiB of compressed data, because

@@ -34,8 +34,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 // WALK: accept
-/// Returns the `Sec-WebSocket-Accept` value for a client's key. The key's text and the GUID are
-/// concatenated and hashed with SHA-1, and the hash is encoded in base64.
+/// Returns the `Sec-WebSocket-Accept` value for a client's key: the base64 of the SHA-1 hash of the
+/// key's text followed by the GUID.
 ///
 /// ```
 /// let accept = ws101::handshake::accept_key::accept("dGhlIHNhbXBsZSBub25jZQ==");

@@ -3,8 +3,8 @@
 //!
 //! The client accepts a response only if it proves that a WebSocket server read this very request.
 //! All extensions and subprotocols in the response must come from the client's offers. The client
-//! doesn't follow redirects. The caller may, because only the caller knows which servers may
-//! receive its cookies.
+//! leaves redirects to its caller, because only the caller knows which servers may receive its
+//! cookies.
 
 use std::fmt;
 
@@ -19,8 +19,8 @@ use crate::http::head::Head;
 use crate::http::refusal::Refusal;
 use crate::http::response::write_header;
 
-/// What the application configures for a client's handshake request, apart from the URL:
-/// subprotocols, additional headers, and compression.
+/// The application's settings for a client's handshake request, apart from the URL: subprotocols,
+/// additional headers, and compression.
 #[derive(Clone, Debug, Default)]
 pub struct ClientRequest {
     /// The subprotocols that the client offers, in order of preference.
@@ -32,8 +32,8 @@ pub struct ClientRequest {
     pub deflate: Option<DeflateConfig>,
 }
 
-/// What both ends agreed on in the handshake: the result of verifying the server's 101 against the
-/// client's request.
+/// The result of verifying a server's 101: the subprotocol and the compression parameters that both
+/// ends agreed on.
 #[derive(Clone, Debug)]
 pub struct VerifiedResponse {
     /// The subprotocol that the server chose from the client's offers, or `None` if it chose none.
@@ -102,9 +102,9 @@ impl ClientRequest {
     }
 
     // WALK: verify
-    /// Like [`verify`](ClientRequest::verify), but takes the request's compression `offers`, in the
-    /// request's order. Our client sends at most one offer, but another client, whose handshake the
-    /// `explain` module verifies, may send several.
+    /// Verifies a 101 like [`verify`](ClientRequest::verify), but the caller passes the compression
+    /// `offers` in the order in which the request lists them. Our client sends at most one offer.
+    /// The `explain` module also verifies the handshakes of other clients, which may send several.
     pub fn verify_with_offers(
         &self,
         head: &Head,
@@ -192,10 +192,9 @@ impl HandshakeError {
         }
     }
 
-    /// Creates the error for a response whose head breaks the rule that `refusal` names. If the
-    /// head is too large, the error says so. If the head has a bare LF, the error says so only if
-    /// the response begins like HTTP (`begins_as_http`). In all other cases, the error says that
-    /// the response isn't HTTP.
+    /// Creates the error for a response whose head breaks the rule that `refusal` names. The error
+    /// names this rule if the head is too large, or if it has a bare LF and begins like HTTP
+    /// (`begins_as_http`). Otherwise, the error says that the response isn't HTTP.
     pub(crate) fn bad_head(refusal: &Refusal, begins_as_http: bool) -> HandshakeError {
         let heading = match refusal.diagnostic_heading() {
             "a bare LF" if begins_as_http => "an answer with bare LFs",

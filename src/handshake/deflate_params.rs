@@ -68,8 +68,8 @@ pub struct DeflateConfig {
     /// client.
     pub client_no_context_takeover: bool,
     /// The largest window of the server's compressor, as the base-2 logarithm of its size: from 9
-    /// (512 bytes) to 15 (32 KiB). A server keeps to this maximum; a client requires the server to
-    /// do so.
+    /// (512 bytes) to 15 (32 KiB). A server keeps to this maximum, and a client requires the server
+    /// to do so.
     pub server_max_window_bits: u8,
     /// The largest window of the client's compressor, as the base-2 logarithm of its size: from 9
     /// (512 bytes) to 15 (32 KiB). A client keeps to this maximum. A server can require it only of

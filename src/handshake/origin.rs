@@ -35,9 +35,8 @@ impl Origin {
     }
 }
 
-/// Returns whether an entry in a server's origin list can ever match a page. The entry must be
-/// `null`, `self`, exactly `scheme://host[:port]`, or [`SELF_OVER_HTTPS`], which replaces `self` on
-/// a TLS server.
+/// Returns whether an entry in a server's origin list can ever match a page: whether it's `null`,
+/// `self` or exactly `scheme://host[:port]`. On a TLS server, [`SELF_OVER_HTTPS`] replaces `self`.
 pub(super) fn can_match(listed: &str) -> bool {
     ["null", "self", SELF_OVER_HTTPS].contains(&listed) || Origin::parse(listed).is_some()
 }

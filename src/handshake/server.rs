@@ -80,8 +80,8 @@ pub enum Decision {
 const RESERVED_HEADERS: [&str; 4] =
     ["Upgrade", "Connection", "Content-Length", "Transfer-Encoding"];
 
-/// What client and server agreed on in the handshake. The server announces it to the client in the
-/// 101.
+/// The result of a successful handshake at the server: the client's key, and the subprotocol and
+/// the compression parameters that both ends agreed on. The server writes the 101 from it.
 #[derive(Clone, Debug)]
 pub struct Agreement {
     key: String,
@@ -206,8 +206,8 @@ fn check_body_end(request: &Request) -> Result<(), Refusal> {
 }
 
 /// Returns the host that the client asks for, or an empty text if an HTTP/1.0 request names none.
-/// Refuses the request with a 400 if its `Host` is repeated, invalid or (except in HTTP/1.0)
-/// missing, and with a 421 if the server doesn't answer for the host.
+/// Refuses the request with a 400 if its `Host` is repeated or invalid, or if it's missing in
+/// HTTP/1.1 or later. Refuses it with a 421 if the server doesn't answer for the host.
 fn check_host<'a>(request: &'a Request, ours: &Hosts) -> Result<&'a str, Refusal> {
     // RFC 9112 §3.2: a request has exactly one `Host`, even if its target names a host too.
     let head = request.head();
@@ -340,10 +340,10 @@ fn is_path(path: &str) -> bool {
     path.starts_with('/') && path.bytes().all(may_be_in_path)
 }
 
-/// Returns the refusal for a plain HTTP request for which the application has no page. If the
-/// application serves pages (`has_pages`), a path that `rules` doesn't list gets a 404. If it
-/// serves none, or if the path is listed, the status is 405 for a method other than GET, 505 for
-/// HTTP/1.0, and 426 for any other request.
+/// Returns the refusal for a plain HTTP request for which the application has no page. The status
+/// is 404 if the application serves pages (`has_pages`) and `rules` doesn't list the path.
+/// Otherwise, it's 405 for a method other than GET, 505 for HTTP/1.0, and 426 for any other
+/// request.
 pub fn refusal_of_plain_http(request: &Request, rules: &Rules, has_pages: bool) -> Refusal {
     // RFC 9110 §15.5.5: an unknown path gets a 404, unless a WebSocket opens there.
     if has_pages && !rules.paths.iter().any(|path| path == request.path()) {

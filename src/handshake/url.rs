@@ -106,9 +106,10 @@ fn is_target_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte)
 }
 
-/// Replaces the password in a URL with `***`, so that an error message may contain the URL. A
-/// password may contain a `/`, `?` or `#` that should have been escaped. Therefore, unless a valid
-/// host and port stand before the path, this hides everything from the first colon to the last `@`.
+/// Replaces the password in a URL with `***`, so that an error message may contain the URL. If the
+/// text before the path isn't a valid host and port, this function hides everything from the first
+/// colon to the last `@`, because a password may contain a `/`, `?` or `#` that should have been
+/// escaped.
 fn without_password(url: &str) -> String {
     let start = url.find("://").map_or(0, |at| at + 3);
     let rest = &url[start..];

@@ -88,7 +88,7 @@ pub fn default_port(scheme: &str) -> Option<u16> {
 }
 
 /// The hosts that a server answers for. The server refuses a request for any other host with a 421.
-/// (An HTTP/1.0 request may name no host, and isn't refused for that.)
+/// It doesn't refuse an HTTP/1.0 request that names no host.
 #[derive(Clone, Debug, Default)]
 pub enum Hosts {
     /// The server answers for any host.
@@ -118,8 +118,8 @@ impl Hosts {
 }
 
 /// Returns whether `listed` contains the `host` that a client asked for. An entry without a port
-/// matches any port. A client that named no port meant its scheme's default, 80 or 443. This
-/// function doesn't know the scheme, so an entry with either of these ports matches.
+/// matches any port. If the client named no port, it meant its scheme's default, 80 or 443. This
+/// function doesn't know the scheme, so an entry with either port matches.
 fn is_listed(host: &Authority, listed: &[String]) -> bool {
     let is_port = |port| match host.port {
         Some(named) => port == named,
@@ -152,7 +152,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// Returns whether this is a loopback address, which only programs on the same machine can reach.
-/// An IPv4-mapped IPv6 address, such as `::ffff:127.0.0.1`, can be one too.
+/// An IPv4-mapped IPv6 address, such as `::ffff:127.0.0.1`, counts like the IPv4 address.
 pub fn is_loopback_address(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }

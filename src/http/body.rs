@@ -31,8 +31,8 @@ enum Expected {
     Nothing,
     /// The body ends after this many more bytes.
     Bytes(u64),
-    /// The line that contains the next chunk's length follows. Holds the part of the line that has
-    /// already arrived.
+    /// The next bytes belong to the line with the next chunk's length. Holds the part of this line
+    /// that has already arrived.
     ChunkLength(String),
     /// This many more bytes of a chunk follow, including the CR LF that ends the chunk.
     Chunk(u64),

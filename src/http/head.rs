@@ -14,7 +14,8 @@
 //! - [`Head`] then validates each line.
 //! - Both are strict where lenient parsers have made request smuggling possible (RFC 9112 §2.2,
 //!   §5). Only CR LF ends a line. A space before the colon, or a control byte other than a tab, is
-//!   refused. So is a folded line, except by [`Head::parse_response`].
+//!   refused. A folded line, which continues the line before it, is refused too, except by
+//!   [`Head::parse_response`].
 //! - The head's size is limited: too many bytes or lines cause a 431.
 //! - One empty line may precede the first line, and counts as part of the head.
 //!   [`request`](super::request) skips it, as RFC 9112 §2.2 recommends for servers. A client
@@ -114,8 +115,7 @@ pub struct Head {
 
 impl Head {
     /// Parses a head. `bytes` is the complete head, up to and including the empty line that ends
-    /// it; use [`Scan`] to find that end. Refuses the head with a 400 if a header field is
-    /// malformed.
+    /// it. [`Scan`] finds that end. Refuses the head with a 400 if a header field is malformed.
     pub fn parse(bytes: &[u8]) -> Result<Head, Refusal> {
         let text = decode_utf8_or_latin1(bytes);
         let head = Head { line_ends: line_ends(&text), text };

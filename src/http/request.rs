@@ -44,7 +44,7 @@ struct Certificates(Vec<Vec<u8>>);
 
 impl Request {
     /// Parses a request's head. `bytes` is the complete head, up to and including the empty line
-    /// that ends it; use [`Scan`](super::head::Scan) to find that end. Refuses a malformed head or
+    /// that ends it. [`Scan`](super::head::Scan) finds that end. Refuses a malformed head or
     /// request line with a 400, and an HTTP version other than 1.x with a 505.
     pub fn parse(bytes: &[u8]) -> Result<Request, Refusal> {
         let head = Head::parse(bytes.strip_prefix(EMPTY_LINE).unwrap_or(bytes))?;
@@ -88,9 +88,9 @@ impl Request {
             (!certificates.is_empty()).then(|| Box::new(Certificates(certificates)));
     }
 
-    /// Returns the peer's address: on a server the client's, and on a client the server's. If the
-    /// connection goes through a proxy, that's the proxy's address. Returns `None` if the stream
-    /// has no such address, as with a Unix socket.
+    /// Returns the peer's address: on a server the client's, and on a client the server's. If a
+    /// proxy stands between them, the address is the proxy's. Returns `None` if the stream has no
+    /// such address, as with a Unix socket.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
@@ -180,17 +180,17 @@ impl Request {
         &self.head
     }
 
-    /// Returns the target's authority, if it has one, and its path and query. An open connection
-    /// keeps its request, so this function saves memory: it splits the target anew on each call
-    /// instead of storing copies of these parts. ([`parse`](Request::parse) has refused a target
-    /// that can't be split.)
+    /// Returns the target's authority, if it has one, and its path and query. To save memory, the
+    /// request stores no copies of these parts: this function splits the target anew on each call.
+    /// The split can't fail, because [`parse`](Request::parse) refuses a target that can't be
+    /// split.
     fn authority_and_path(&self) -> (Option<&str>, &str) {
         split_target(self.method(), self.target()).unwrap_or_default()
     }
 }
 
 /// Splits a request target into its authority, if it has one, and the rest: path and query. Returns
-/// `None` if the target has none of the four forms at the top of this file, or an unknown scheme.
+/// `None` if the target has none of the four forms of RFC 9112 §3.2, or an unknown scheme.
 fn split_target<'a>(method: &str, target: &'a str) -> Option<(Option<&'a str>, &'a str)> {
     if target.starts_with('/') || (method, target) == ("OPTIONS", "*") {
         return Some((None, target));

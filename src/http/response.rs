@@ -1,9 +1,9 @@
 //! Writes HTTP responses other than a 101, such as pages and refusals.
 //!
-//! Each response announces that it's the last on its connection, and gives its body's exact length.
-//! (A 204 has no body, and gives no length.) This file uses no clock, so the caller passes in the
-//! time for the `Date` header. A header whose name or value could break out of its line (response
-//! splitting) is refused here, before any byte is written.
+//! Each response announces that it's the last on its connection. It also gives its body's exact
+//! length, except for a 204, which has no body. This file uses no clock, so the caller passes in
+//! the time for the `Date` header. A header whose name or value could break out of its line
+//! (response splitting) is refused here, before any byte is written.
 
 use super::date::http_date;
 use super::syntax::is_token;
@@ -65,9 +65,9 @@ impl Response {
         self
     }
 
-    /// Encodes the whole response, head and body. Unlike [`head`](Response::head), this function
-    /// isn't given the time, so it adds no `Date` header. Fails if the status isn't between 200 and
-    /// 599, if a 205 has a body, or if a header is invalid or reserved for the server.
+    /// Encodes the whole response, head and body, without a `Date` header. Fails if the status
+    /// isn't between 200 and 599, if a 205 has a body, or if a header is invalid or reserved for
+    /// the server.
     pub fn encode(&self) -> Result<Vec<u8>, Misuse> {
         Ok([&self.head(None)?, self.body()].concat())
     }

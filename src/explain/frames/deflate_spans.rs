@@ -4,8 +4,8 @@
 //! ```text
 //!   7 6 5 4 3 2 1 0     the first byte of a compressed message. DEFLATE fills each byte from its
 //!  +---------+---+-+    lowest bit, so the first block begins there (RFC 1951 §3.1.1)
-//!  |  codes  | T |F|    or, before them, a table of codes
-//!  +---------+---+-+    F: BFINAL, T: BTYPE (RFC 1951 §3.2.3)
+//!  |  rest   | T |F|    F: BFINAL. T: BTYPE, the block's type (RFC 1951 §3.2.3)
+//!  +---------+---+-+    rest: codes, a table of codes, or padding, depending on the type
 //! ```
 //!
 //! Only the first block gets spans of its own, because a later block may begin at any bit, and only
@@ -22,8 +22,8 @@ const BFINAL: u8 = 0b0000_0001;
 /// The bits in a DEFLATE block's first byte that contain the block's type, which decides how the
 /// block is encoded.
 const BTYPE: u8 = 0b0000_0110;
-/// The other five bits of a DEFLATE block's first byte. What they contain depends on the block's
-/// type: padding, codes, or the start of a table.
+/// The five bits after the type in a DEFLATE block's first byte. Depending on the type, they
+/// contain padding, codes, or the start of a table.
 const AFTER_TYPE: u8 = 0b1111_1000;
 
 /// Returns the spans that explain a compressed payload, which starts at byte `at` of its frame.
@@ -72,8 +72,8 @@ pub fn spans(
 /// type.
 struct BlockDescription {
     how: &'static str,
-    /// The name of the field after the block's type, such as `padding`. `begins` says what this
-    /// field means.
+    /// The name of the field after the block's type, such as `padding`. `begins` holds this field's
+    /// meaning.
     after_type: &'static str,
     begins: &'static str,
     section: &'static str,

@@ -10,7 +10,7 @@ use crate::frames::header::{
 };
 use crate::frames::mask;
 
-/// Which extensions both ends agreed on. This decides what a frame's reserved bits mean.
+/// The extensions that both ends agreed on. They decide what a frame's reserved bits mean.
 #[derive(Clone, Copy, Debug)]
 pub struct ExtensionsInUse {
     /// Whether both ends agreed on permessage-deflate, which marks a compressed message with RSV1.
@@ -21,15 +21,16 @@ pub struct ExtensionsInUse {
 }
 
 impl ExtensionsInUse {
-    /// Returns the reserved bits that mean nothing to this crate on this connection, as a bit mask
-    /// for a frame's first byte: RSV2 and RSV3, and also RSV1 without permessage-deflate.
+    /// Returns a bit mask of the reserved bits that mean nothing to this crate on this connection:
+    /// RSV2 and RSV3, and also RSV1 unless both ends agreed on permessage-deflate. The mask applies
+    /// to a frame's first byte.
     pub fn unknown_reserved_bits(self) -> u8 {
         RSV2_RSV3 | if self.deflate { 0 } else { RSV1 }
     }
 }
 
-/// The `(meaning, section)` of a set reserved bit that may belong to an agreed extension that this
-/// crate doesn't know.
+/// The meaning and the RFC section of a reserved bit that is set, if both ends agreed on an
+/// extension that this crate doesn't know.
 const UNKNOWN: (&str, &str) = ("set, as the agreed extension may define it", "§9.2");
 
 /// Returns the spans that explain a frame header, as far as the header has arrived. `length` is the

@@ -381,9 +381,9 @@ impl FrameExplainer {
     }
 }
 
-/// Returns the payload length if the verdict is that its encoding breaks a rule: it takes more
-/// bytes than necessary, or its top bit is set. The header's spans show this length. Returns `None`
-/// for any other verdict.
+/// Returns a payload length that a frame's header encodes in a forbidden way: in more bytes than
+/// necessary, or with its top bit set. The header's spans show this length. Returns `None` for any
+/// other verdict.
 fn wrongly_encoded_length(verdict: &Verdict) -> Option<u64> {
     match verdict {
         Verdict::Broken(Violation::LengthNotMinimal(n) | Violation::LengthTopBit(n)) => Some(*n),

@@ -64,7 +64,7 @@ impl BadText {
     }
 }
 
-/// What the payload decoder found in one frame's payload.
+/// The facts that the payload decoder found out about one frame's payload.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
     /// The inflated payload. `None` if the payload isn't compressed, or if ws101 was built without
@@ -74,11 +74,13 @@ pub struct Findings {
     pub begins: bool,
     /// Whether the sender's compressor keeps its window for the next message (context takeover).
     pub takeover: bool,
-    /// The number of inflated bytes from earlier messages that this payload may refer to. Zero
-    /// without context takeover. Meaningful only if `begins` is `true`.
+    /// The number of inflated bytes of earlier messages to which this payload may refer. Zero
+    /// without context takeover. Meaningful only for a message's first payload bytes (see
+    /// `begins`).
     pub bytes_in_window: u64,
-    /// Why the payload isn't valid DEFLATE. For example, `, and then aren't DEFLATE` completes the
-    /// text `9 bytes that inflate to 4`. `None` if the payload is valid or isn't compressed.
+    /// Why the payload isn't valid DEFLATE, as an addition to a text. For example, it adds `, and
+    /// then aren't DEFLATE` to `9 bytes that inflate to 4`. `None` if the payload is valid or isn't
+    /// compressed.
     pub deflate_error: Option<&'static str>,
     /// The position at which the payload's text stops being valid UTF-8, or `None` if the text is
     /// valid.
@@ -266,8 +268,8 @@ impl TextSoFar {
         appended
     }
 
-    /// Keeps the bytes of an incomplete character at the end of a valid piece of text. `whole`
-    /// counts the bytes of the complete characters in the bytes kept earlier and this piece.
+    /// Keeps the bytes of an incomplete character at the end of `piece`, which is valid text. The
+    /// bytes kept earlier and `piece` together begin with `whole` bytes of complete characters.
     fn keep_incomplete(&mut self, piece: &[u8], whole: usize) {
         let cut = self.begun.len() + piece.len() - whole;
         if whole > 0 {

@@ -50,10 +50,10 @@ impl Body {
     }
 
     /// Returns the body that a response's head announces. `method` is the method of the request
-    /// that the response answers. A response to HEAD has no body, nor does one with status 204 or
-    /// 304, nor one that [opens a tunnel](opens_tunnel). Any other response with neither
-    /// `Transfer-Encoding` nor `Content-Length` has a body that extends to the end of the stream,
-    /// and so has a response with a malformed status line.
+    /// that the response answers. If the status line is malformed, the body extends to the end of
+    /// the stream. Otherwise, it's empty if the method is HEAD, if the status is 204 or 304, or if
+    /// the response [opens a tunnel](opens_tunnel). Without `Transfer-Encoding` and
+    /// `Content-Length`, any other body extends to the end of the stream.
     pub fn of_response(head: &Head, method: &str) -> Body {
         let status = status_of(head.first_line());
         match (method, status) {
@@ -114,10 +114,9 @@ impl Body {
     }
 }
 
-/// Returns whether a response with this `head` opens a tunnel: `method`, the method of the request
-/// that it answers, is CONNECT, and its status is 2xx. After the head, the client's and the
-/// server's bytes pass through the tunnel, such as another request and its response (RFC 9110
-/// §9.3.6).
+/// Returns whether a response opens a tunnel: it answers a CONNECT request, and its status is 2xx
+/// (RFC 9110 §9.3.6). `method` is the request's method. After the response's `head`, client and
+/// server send their bytes through the tunnel, such as another request and its response.
 pub fn opens_tunnel(head: &Head, method: &str) -> bool {
     method == "CONNECT" && matches!(status_of(head.first_line()), Some(200..=299))
 }

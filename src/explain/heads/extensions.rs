@@ -67,9 +67,10 @@ impl Offers {
         &self.deflate
     }
 
-    /// Returns which offered extensions the `head` of a response accepts. Compression counts as
+    /// Returns the offered extensions that the `head` of a response accepts. Compression counts as
     /// accepted only if the client made a valid offer, and the response lists permessage-deflate
-    /// once, with valid parameters, and no extension that the client didn't offer.
+    /// once, with valid parameters. It doesn't count if the response also lists an extension that
+    /// the client didn't offer.
     pub fn agreed(&self, head: &Head) -> Agreed {
         let (unknown, known) = self.split_known(head);
         let deflate = match known.as_slice() {
@@ -81,9 +82,9 @@ impl Offers {
         Agreed { deflate, unknown }
     }
 
-    /// Returns a copy of a response's head for the client's checks, which would reject an extension
-    /// that this crate doesn't know. The copy omits such an extension if the client offered it.
-    /// Returns `None` if there's nothing to omit.
+    /// Returns a copy of a response's head for the client's checks, without the extensions that the
+    /// client offered but this crate doesn't know. The checks would reject them. Returns `None` if
+    /// the head lists no such extension.
     pub fn head_without_unknown(&self, head: &Head) -> Option<Head> {
         let (unknown, known) = self.split_known(head);
         let is_other = |(name, _): &(&str, &str)| !name.eq_ignore_ascii_case(HEADER);
@@ -102,8 +103,8 @@ impl Offers {
         Head::parse((lines + "\r\n").as_bytes()).ok().filter(|_| unknown)
     }
 
-    /// Returns whether a response accepts an extension that the client offered but this crate
-    /// doesn't know, and the list of all other extensions in the response.
+    /// Splits the extensions of a response. Returns whether any of them is one that the client
+    /// offered but this crate doesn't know, and the list of all others.
     fn split_known(&self, head: &Head) -> (bool, Vec<Extension>) {
         let mut known = extension::parse(head).unwrap_or_default();
         let count = known.len();
@@ -138,7 +139,8 @@ pub enum Negotiation<'a> {
         /// The server's compression settings, or `None` if they aren't known, or if the server
         /// doesn't compress.
         settings: Option<&'a DeflateConfig>,
-        /// Whether the server accepts an earlier offer of the same request, and so needs no other.
+        /// Whether the server has accepted an earlier offer of the same request. It accepts only
+        /// one.
         is_taken: bool,
     },
     /// The line is in a response: the server accepts extensions.
@@ -154,8 +156,9 @@ pub enum Negotiation<'a> {
 }
 
 impl<'a> Negotiation<'a> {
-    /// Creates an `Answer`, to explain a response to a request with these offers. `head` is `None`
-    /// if the response can't be parsed. `is_known` says whether the explainer has seen the request.
+    /// Creates the context for a line in a response to a request with these offers. `head` is the
+    /// response's head, or `None` if the response can't be parsed. `is_known` says whether the
+    /// explainer has seen the request.
     pub fn of_answer(head: Option<&Head>, offers: &'a Offers, is_known: bool) -> Negotiation<'a> {
         let accepted = head.filter(|_| is_known).map(|head| offers.accepted_position(head));
         Negotiation::Answer { offers, accepted }
@@ -164,9 +167,9 @@ impl<'a> Negotiation<'a> {
 
 /// Returns the spans that explain a `Sec-WebSocket-Extensions` line, which starts at byte `at` of
 /// its head. Each of the line's first `most` elements (names and parameters) has a span of its own,
-/// and all others share one. If the server accepts an offer in this line, sets `is_taken` in
-/// `negotiation`. Returns `None` for any other line, and if the list of extensions is invalid or
-/// empty.
+/// and the other elements share one. If the server accepts an offer in this line, sets `is_taken`
+/// in `negotiation`. Returns `None` if the line is another header's, or if its list of extensions
+/// is invalid or empty.
 pub fn extension_spans(
     line: &[u8],
     at: u64,
@@ -215,9 +218,9 @@ pub fn extension_spans(
 }
 
 /// Returns the offsets at which the names and parameters of a valid extension list begin.
-/// `after_name` is the offset after the header's colon. Each element includes the separator before
-/// it, and the first element includes the header's name. Quotes need no special treatment, because
-/// a quoted value must be a token and therefore contains no separator.
+/// `after_name` is the offset after the header's colon. The first element begins with the header's
+/// name, and every other element with the separator before it. Quotes need no special treatment,
+/// because a quoted value must be a token and therefore contains no separator.
 fn element_starts(line: &[u8], after_name: usize) -> Vec<usize> {
     let (mut begins, mut is_empty) = (vec![0], true);
     for (at, byte) in line.iter().enumerate().skip(after_name) {

@@ -56,8 +56,8 @@ pub fn spans(
     spans
 }
 
-/// Header fields whose spans name §4.1 in a response, because a client checks these fields of a 101
-/// by that section. The glossary (`header_glossary`) names a different section for each of them.
+/// The header fields that a client checks in a 101 by §4.1. In a response, their spans name §4.1.
+/// The glossary (`header_glossary`) names a different section for each of them.
 const OF_A_101: [&str; 3] = ["Upgrade", "Connection", "Sec-WebSocket-Protocol"];
 
 fn empty_line_in_front() -> [String; 3] {
@@ -107,9 +107,9 @@ fn first_line(what: AnnotationKind, line: &[u8]) -> [String; 3] {
     [field.into(), value, meaning.into()]
 }
 
-/// Explains a header field, or the empty line that ends a head. `key` is the same as for `spans`,
-/// and `interim` says whether the head is an interim response's. Returns the field's name, value
-/// and meaning.
+/// Explains a header field, or the empty line that ends a head. In a response, `key` is the
+/// request's `Sec-WebSocket-Key` (see [`spans`]), and `interim` says whether the response is
+/// interim. Returns the field's name, value and meaning.
 fn field_line(line: &[u8], key: Option<&str>, interim: bool) -> [String; 3] {
     if line == b"\r\n" {
         let meaning =

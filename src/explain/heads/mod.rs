@@ -311,9 +311,8 @@ fn verify(head: &Head, asked: &ParsedRequest) -> Verdict {
     }
 }
 
-/// Returns the error for a 101 that answers a request without a `Sec-WebSocket-Key`. If `verify`
-/// didn't reject such a 101, it would accept a `Sec-WebSocket-Accept` that was computed from an
-/// empty key.
+/// Returns the error for a 101 that answers a request without a `Sec-WebSocket-Key`. Without this
+/// error, `verify` would accept a `Sec-WebSocket-Accept` that was computed from an empty key.
 fn no_key(head: &Head) -> HandshakeError {
     let accept = head.header("Sec-WebSocket-Accept").map_or("none".into(), quote);
     let seen =

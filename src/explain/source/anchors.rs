@@ -14,8 +14,8 @@ pub struct Anchor {
     pub file: &'static str,
     /// The name of the function that contains the anchor's lines, such as `Header::parse`.
     pub function: &'static str,
-    /// A few words of the deciding statement, which occur on no other line of the function. Empty
-    /// if the anchor covers the whole function.
+    /// A few words of the deciding statement. They must occur on only one line of the function.
+    /// Empty if the anchor covers the whole function.
     pub(super) words: &'static str,
     /// The RFC section whose rule the anchor's lines enforce, such as `RFC 7692 §7.2`. A section
     /// without an RFC number belongs to RFC 6455. Empty if no RFC has such a rule.
@@ -326,9 +326,9 @@ pub const REFUSALS: &[(&str, &str)] = &[
     ("not a list of extensions", "extensions"),
 ];
 
-/// Every error with which a client rejects a server's response (not a proxy's), as a pair: the
-/// heading of its diagnostic, and the id of the anchor on the lines that detect the error. A test
-/// checks that no error is missing.
+/// Every error with which a client rejects a server's response, as a pair: the heading of its
+/// diagnostic, and the id of the anchor on the lines that detect the error. A test checks that no
+/// error is missing. An error about a proxy's response has no anchor.
 pub const HANDSHAKE_ERRORS: &[(&str, &str)] = &[
     ("an answer that is not HTTP", "status.line"),
     ("an answer with bare LFs", "head.bytes"),
@@ -343,8 +343,8 @@ pub const HANDSHAKE_ERRORS: &[(&str, &str)] = &[
     ("a wrong 101", "status"),
 ];
 
-/// Every header field that can make a 101 invalid, as a pair: a text that every diagnostic about
-/// this field contains, and the id of the anchor on the lines that validate the field.
+/// The header fields that can make a 101 invalid. Each pair holds a text that all diagnostics about
+/// this field contain, and the id of the anchor on the lines that validate the field.
 pub(super) const WRONG_101: &[(&str, &str)] = &[
     ("Upgrade:", "answer.upgrade"),
     ("Connection:", "answer.connection"),

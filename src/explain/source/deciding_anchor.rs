@@ -1,7 +1,6 @@
-//! Finds the anchor for a field or a verdict: the reference to the lines of ws101's source that
-//! decide about it.
+//! Finds the anchor for a field or a verdict. An anchor is a reference to lines of ws101's source:
+//! those that read or validate the field, or those that detect the broken rule.
 //!
-//! For a field, these lines read or validate the field. For a verdict, they detect the broken rule.
 //! A `match` names the anchor of each violation. The tables in [`anchors`](super::anchors) name the
 //! anchor of each refusal and each handshake error, by the heading of its diagnostic.
 
@@ -11,9 +10,8 @@ use crate::explain::annotation::{Annotation, AnnotationKind, Span, Verdict};
 use crate::frames::header::Opcode;
 use crate::frames::violation::Violation;
 
-/// Returns the anchor for this span's field. It points to the lines of ws101's source that read or
-/// validate the field. Returns `None` only if the table of anchors lacks that anchor, which would
-/// be a bug.
+/// Returns the anchor on the lines of ws101's source that read or validate this span's field.
+/// Returns `None` only if the table of anchors lacks it, which would be a bug.
 pub fn of_span(annotation: &Annotation, span: &Span) -> Option<&'static Anchor> {
     let id = match annotation.what {
         AnnotationKind::Frame => of_frame(annotation, span),

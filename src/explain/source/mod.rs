@@ -10,9 +10,9 @@
 //! Rules of this folder:
 //! - The program contains its own source (`include_str!`), so the code on display is the code that
 //!   runs.
-//! - An anchor names a function and a few words in it, never a line number, which other edits of
-//!   the file would change. The marked lines are the statement with those words, and the comment
-//!   above it, which names the rule.
+//! - An anchor names a function and a few words in it. It names no line number, because an edit
+//!   elsewhere in the file could change that number. The marked lines are the statement with those
+//!   words, and the comment above it, which names the rule.
 //! - A test checks that each anchor is found exactly once, and that its marked lines name its rule.
 
 pub mod anchors;
@@ -110,8 +110,8 @@ impl Anchor {
 }
 
 impl Passage {
-    /// Returns whether the passage's marked lines name this RFC section. If the lines name no
-    /// section at all, this checks the opening comment of the file instead.
+    /// Returns whether the passage's marked lines name this RFC section. If they name no section at
+    /// all, returns whether the opening comment of the file names it.
     pub fn names_section(&self, section: &str) -> bool {
         let marked = self.lines.iter().filter(|line| line.is_marked).map(|line| line.text);
         let marked: Vec<&str> = marked.collect();
@@ -127,8 +127,8 @@ impl Passage {
     }
 }
 
-/// Returns whether a text names exactly this RFC section: for §5.1, neither §5.11 nor §5.1.2
-/// counts.
+/// Returns whether a text names exactly this RFC section. For example, neither §5.11 nor §5.1.2
+/// counts as §5.1.
 fn mentions_section(text: &str, section: &str) -> bool {
     text.match_indices(section).any(|(at, _)| {
         let after = &text[at + section.len()..];
@@ -184,8 +184,8 @@ fn is_function(line: &str, name: &str) -> bool {
     rest.and_then(|rest| rest.strip_prefix(name)).is_some_and(|rest| rest.starts_with(['(', '<']))
 }
 
-/// Returns whether a line is inside an `impl` block of the type `of`, or outside all blocks if `of`
-/// is empty. `block` is the first line of the surrounding block.
+/// Returns whether a line is inside an `impl` block of the type `of`. If `of` is empty, returns
+/// whether the line is outside all blocks. `block` is the first line of the surrounding block.
 fn is_in_impl(block: &str, line: &str, of: &str) -> bool {
     match of {
         "" => indent(line) == 0,
@@ -198,8 +198,8 @@ fn is_in_impl(block: &str, line: &str, of: &str) -> bool {
 
 /// Finds the statement that contains these words, and the nearest comment above it. A doc comment
 /// doesn't count, and neither does a comment that a blank line separates from the statement.
-/// Returns the indexes of the first and last line of both together. Returns `None` unless exactly
-/// one line contains the words.
+/// Returns the indexes of the first and last line, including the comment. Returns `None` unless
+/// exactly one line contains the words.
 fn find_statement(lines: &[&str], words: &str) -> Option<(usize, usize)> {
     let mut found = lines.iter().enumerate().filter(|(_, line)| line.contains(words));
     let (at, _) = found.next().filter(|_| found.next().is_none())?;

@@ -75,8 +75,8 @@ fn step_at(id: &str, says: String, is_wrong: bool) -> Option<Step> {
 }
 
 impl Trace<'_> {
-    /// Adds a step for the anchor `id`, with the description `says`. If the bytes break a rule, and
-    /// the code detects this at the anchor, the step describes the broken rule instead. The result
+    /// Adds a step for the anchor `id`, with the description `says`. If the lines at this anchor
+    /// detect the rule that the bytes break, the step describes the broken rule instead. The result
     /// is then `None`, and the caller must end the trace.
     fn reach(&mut self, id: &str, says: impl Into<String>) -> Option<()> {
         let is_wrong = self.wrong.is_some_and(|wrong| wrong.id == id);

@@ -10,15 +10,15 @@
 //! Rules of this file:
 //! - The limit on a message applies to its inflated bytes, not to the received ones. Inflating
 //!   stops at the first byte over the limit.
-//! - Work is limited too. The assembler limits the received bytes, but that isn't enough: a
-//!   two-byte block with BFINAL makes us copy the window, up to 32 KiB. Therefore the peer pays for
-//!   each such block with credit, which it earns by sending bytes.
 //! - A message that ends inside a block is refused. To detect that, we append a final block, which
 //!   the inflater accepts only where a block can begin.
 //! - That final block also ends the DEFLATE stream, so the decompressor restarts for each message.
 //!   The inflater therefore keeps the *window*, the most recently inflated bytes, and loads it into
 //!   the restarted decompressor. The window has the agreed size. Without context takeover, it's
 //!   empty when a message begins.
+//! - Work is limited too. The assembler limits the received bytes, but that isn't enough: a block
+//!   of two bytes, marked as the stream's last (BFINAL), makes us copy the window, up to 32 KiB.
+//!   Therefore the peer pays for each such block with credit, which it earns by sending bytes.
 //! - The compressing end may forget its window at any time, because it needn't refer to earlier
 //!   bytes. Therefore a compressor, which takes much memory, exists only from its first message
 //!   until the connection becomes idle.
@@ -39,9 +39,9 @@ use crate::handshake::deflate_params::{
 /// length. The sender removes them from the end of a compressed message, and the receiver appends
 /// them again (RFC 7692 §7.2).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
-/// An empty stored DEFLATE block with BFINAL set. [`Inflater::finish`] appends it to a message that
-/// doesn't end with a block that has BFINAL set. If the inflater can't read it as a new block, the
-/// message was incomplete.
+/// An empty stored DEFLATE block with the BFINAL bit set, which marks a stream's last block.
+/// [`Inflater::finish`] appends it to a message that doesn't already end with a block marked like
+/// this. If the inflater can't read it as a new block, the message was incomplete.
 const LAST_BLOCK: [u8; 5] = [0x01, 0x00, 0x00, 0xff, 0xff];
 /// The maximum number of inflated bytes that the inflater passes on at a time.
 const PIECE: usize = 8 * 1024;
@@ -50,9 +50,9 @@ const PIECE: usize = 8 * 1024;
 /// which takes about as long as inflating this many bytes. Honest senders send at most one such
 /// block per message.
 const PRICE_OF_LAST_BLOCK: u64 = 1024;
-/// The most credit, in bytes, that a peer can save up: enough for 17 DEFLATE blocks with BFINAL set
-/// in a row. A connection begins with this credit. After most messages, enough for at most 16 is
-/// left, because the block that [`Inflater::finish`] appends costs credit too.
+/// The maximum of a peer's credit, in bytes. It pays for 17 DEFLATE blocks with BFINAL set in a
+/// row. A connection begins with this credit. After most messages, the rest pays for at most 16,
+/// because the block that [`Inflater::finish`] appends costs credit too.
 const MAX_CREDIT: u64 = 17 * PRICE_OF_LAST_BLOCK;
 
 /// Validates compression settings. Fails unless both window sizes are from 9 to 15 bits and the
