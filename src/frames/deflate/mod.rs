@@ -51,8 +51,9 @@ const PIECE: usize = 8 * 1024;
 /// block per message.
 const PRICE_OF_LAST_BLOCK: u64 = 1024;
 /// The maximum of a peer's credit, in bytes. It pays for 17 DEFLATE blocks with BFINAL set in a
-/// row. A connection begins with this credit. After most messages, the rest pays for at most 16,
-/// because the block that [`Inflater::finish`] appends costs credit too.
+/// row. A connection begins with this credit. After a message to which [`Inflater::finish`] has
+/// appended a block, the credit is at most enough for 16: the price of that block is added first,
+/// but never beyond this maximum.
 const MAX_CREDIT: u64 = 17 * PRICE_OF_LAST_BLOCK;
 
 /// Validates compression settings. Fails unless both window sizes are from 9 to 15 bits and the
@@ -189,6 +190,8 @@ impl Inflater {
         // RFC 7692 §7.2.2: put back the four bytes that the sender omitted. If they inflate to any
         // byte, or if no block can begin after them, the message is incomplete.
         if !self.ended {
+            // The block that we append costs the peer nothing.
+            self.credit(PRICE_OF_LAST_BLOCK);
             let nothing = |came: &[u8]| came.is_empty().then_some(()).ok_or(Violation::NotDeflate);
             let ended = self.inflate(&[&TAIL[..], &LAST_BLOCK].concat(), nothing);
             if ended.is_err() || !self.ended {
@@ -581,8 +584,11 @@ mod tests {
             let mut client = window_full();
             let events = hear(&mut client, &frame(0xc2, &paid), at_a_time).unwrap();
             assert_eq!(events.len(), 1);
-            let one_each = frame(0xc2, &last).repeat(1_000);
-            assert_eq!(hear(&mut client, &one_each, at_a_time).unwrap().len(), 1_000);
+            // RFC 7692 §7.2.3.4: another block may follow, which ends with the omitted bytes.
+            for message in [&last[..], b"\xf3\x48\xcd\xc9\xc9\x07\0\0"] {
+                let one_each = frame(0xc2, message).repeat(1_000);
+                assert_eq!(hear(&mut client, &one_each, at_a_time).unwrap().len(), 1_000);
+            }
         }
     }
 
