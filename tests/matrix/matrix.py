@@ -413,14 +413,15 @@ def of_peer(role, lines):
     passed = sum(line["verdict"] == "pass" for line in lines)
     if not failed:
         return f"As a {role} it fails nothing; {passed} checks pass."
-    out = [f"As a {role} it fails {len(failed)}, and {passed} pass:", ""]
+    out = [f"As a {role} it fails {len(failed)} checks, and {passed} pass:", ""]
+    out += ["| the coach saw | in these checks | section |", "|---|---|---|"]
     groups = collections.OrderedDict()
     for line in failed:
         groups.setdefault((line["id"].split("/")[0], plain(line["seen"])), []).append(line)
     for (_, seen), same in groups.items():
         ids = ", ".join(f"`{line['id']}`" for line in same)
         sections = ", ".join(dict.fromkeys(line["section"] for line in same))
-        out.append(f"- {ids} ({sections}): {seen}")
+        out.append(f"| {seen} | {ids} | {sections} |")
     return "\n".join(out)
 
 
@@ -446,18 +447,23 @@ def questions(found, lists):
     for (_, role), lines in found.items():
         for line in failures(lines) if isinstance(lines, list) else []:
             asked.setdefault((line["stage"], line["id"], line["section"], *lists[role, line["id"]]), set()).add(role)
-    return "\n".join(
-        f"- `{id}` ({' and '.join(sorted(roles, reverse=True))}; {section}): {sends}; {expects}"
+    rows = [
+        f"| `{id}` | {' and '.join(sorted(roles, reverse=True))} | {in_a_cell(sends)} | {in_a_cell(expects)} | {section} |"
         for (_, id, section, sends, expects), roles in sorted(asked.items())
-    )
+    ]
+    return "\n".join(["| check | of a | the coach sends | it expects | section |", "|---|---|---|---|---|", *rows])
+
+
+def in_a_cell(text):
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("[", "\\[")
 
 
 def plain(seen):
     """What was seen, without what differs from run to run."""
     for before, after in (
         (r'^after the bytes \[[^\]]*\]: ', ""),
-        (r'^".*?" for the key ".*?", which would be ".*?": the key was not trimmed', "the accept is that of the key with its spaces"),
-        (r'^".*?" for the key ".*?", which would be ".*?": .*', "the accept isn't that of the key without its spaces"),
+        (r'^".*?" for the key ".*?", which would be ".*?": the key was not trimmed', "the accept was computed from the key with its surrounding spaces"),
+        (r'^".*?" for the key ".*?", which would be ".*?": .*', "the accept wasn't computed from the key without its surrounding spaces"),
         (r"instead of the echo of \d+ bytes( \"(\\.|[^\"\\])*\"(\.\.\.)?)?: ", "instead of the echo: "),
         (r" \(and before it \d+ bytes .*\)$", ", after other messages"),
         (r"^a message of \d+ bytes .*, which (is|are) the last \d+ of them alone; and in place of .*$", "only the last bytes came back, as a message"),
@@ -467,9 +473,18 @@ def plain(seen):
         (r"silence for \d+ ms", "silence"),
         (r" in \d+ ms", " in time"),
         (r'"[^"]{60,}"', '".."'),
+        # As a sentence of the table.
+        (r"^instead of the echo: (.*)$", r"\1, instead of the echo"),
+        (r"^no HTTP answer: the connection ended without a byte$", "the connection ended without an HTTP answer"),
+        (r"^no HTTP answer: (.*)$", r"\1, and no HTTP answer"),
+        (r"^101: the request was accepted$", "a 101: the server accepted the request"),
+        (r"^the connection went on: a later text was echoed$", "the connection stayed open, and a later text was echoed"),
+        (r"^the client went on, and echoed a text$", "the client kept the connection open, and echoed a text"),
+        (r"^a Close with (\d+): the code was sent back$", r"the code \1 of a Close was sent back"),
+        (r" and Sec-WebSocket-Version \[\]$", ", without Sec-WebSocket-Version"),
     ):
         seen = re.sub(before, after, seen)
-    return seen.replace("|", "\\|").replace("<", "&lt;").replace("[", "\\[")[:220]
+    return in_a_cell(seen)[:220]
 
 
 def lists():
