@@ -23,7 +23,7 @@
 //! |---|---|
 //! | serve WebSocket | [`Server::bind`], [`Server::serve`]; in a separate thread: [`Server::spawn`] |
 //! | serve on an inherited socket, or on a Unix socket | [`Server::on`] |
-//! | connect to a server | [`connect`], or [`Client`] for headers, subprotocols, roots |
+//! | connect to a server | [`connect`], or [`Client`] for headers, subprotocols, root certificates |
 //! | receive messages | [`WebSocket::recv`], [`WebSocket::recv_timeout`] |
 //! | send messages | [`WebSocket::send`]; many in one write: [`WebSocket::feed`] and [`WebSocket::flush`] |
 //! | send from other threads | [`WebSocket::sender`], which returns a [`Sender`] |
@@ -41,7 +41,8 @@
 //! | use TLS (feature `tls`) | [`Server::tls`] with a [`Tls`], [`Client::root_certificates`]; with a rustls configuration: `Tls::from_config`, [`Client::tls_config`]; a client's certificate: [`Request::peer_certificates`] |
 //! | compress messages (feature `deflate`) | [`DeflateConfig`]; a message that contains a secret: [`Uncompressed`] |
 //! | use your own stream | [`accept`], [`Server::accept`], [`Client::connect_over`], [`Stream`] |
-//! | see each byte explained | [`Server::explain`], [`Client::explain`] with an [`Explainer`]; [`Tap`]; [`explain`] |
+//! | explain the bytes of a running server or client | [`Server::explain`], [`Client::explain`] with an [`Explainer`]; on your own stream: [`Tap`] |
+//! | explain recorded bytes | [`explain`] |
 //! | use the handshake or the frames without sockets | [`http`], [`handshake`], [`frames`] |
 //! | look up a common question, such as why a connection ends with 1006 | [`walkthrough::how_do_i`] |
 //!
@@ -54,7 +55,7 @@
 //!  bytes ◄── connection: one lock, whole frames ◄── frames::encoder: header ◄─ mask ◄─ (deflate) ◄── send
 //! ```
 //!
-//! In this table, each folder imports only from the folders above it. Each folder's `mod.rs` lists
+//! In this table, each entry imports only from the entries above it. Each folder's `mod.rs` lists
 //! its files in reading order. `diagnostic`, `http`, `handshake`, `frames` and `explain` use no
 //! sockets, clocks or threads, so their tests need only bytes.
 //!

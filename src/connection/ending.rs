@@ -131,8 +131,8 @@ pub(crate) enum EndEvent {
     Drained,
     /// A thread has written our Close.
     Written,
-    /// A write has failed, or the connection is aborted. Until this deadline, the reading thread
-    /// may read the bytes that the peer has already sent.
+    /// A write has failed, or the connection is aborted, so nothing more is sent. Until this
+    /// deadline, the reading thread still reads the bytes that the peer has already sent.
     Failed(WriteFailure, Deadline),
     /// The stream has ended in both directions, or this end has given up on the connection.
     Ended,

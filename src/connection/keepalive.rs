@@ -62,8 +62,8 @@ pub(crate) enum SilenceAction {
     Wait,
     /// The reading thread sends a ping.
     SendPing,
-    /// No byte arrived within `Limits::pong` after a ping. The reading thread gives up on the peer,
-    /// unless `renew_if_reading` gives the peer more time.
+    /// No byte arrived within `Limits::pong` after a ping. The reading thread aborts the
+    /// connection, unless the peer may still be reading a long message (see `renew_if_reading`).
     GiveUp,
 }
 

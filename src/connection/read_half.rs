@@ -51,8 +51,9 @@ pub(crate) struct ReadHalf {
     write_half: Arc<WriteHalf>,
     decoder: Decoder,
     keepalive: Keepalive,
-    /// The read timeout that was last set on the stream. Setting a timeout is a system call, so the
-    /// reading thread sets only a timeout that differs from this one. `None` before the first read.
+    /// The read timeout that was last set on the stream, or `None` if none has been set yet. Setting
+    /// a timeout is a system call, so the reading thread sets only a timeout that differs from this
+    /// one.
     timeout: Option<Duration>,
     /// The peer's Close. `None` until that Close has arrived. (It's boxed to keep open connections
     /// small.)
@@ -275,8 +276,9 @@ impl ReadHalf {
         }
     }
 
-    /// Adds the messages and bytes received since the last call to the connection's counters. (This
-    /// is a separate function, so that its stack frame takes no memory while a thread waits.)
+    /// Adds to the connection's counters the messages and bytes that were received since the last
+    /// call. (This is a separate function, so that its stack frame takes no memory while a thread
+    /// waits in `recv`.)
     #[inline(never)]
     fn count_received(&mut self) {
         let (messages, bytes) = (take(&mut self.messages), take(&mut self.bytes));

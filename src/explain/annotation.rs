@@ -26,8 +26,8 @@ use crate::http::refusal::Refusal;
 /// The maximum number of bytes that an annotation keeps of its head or frame, for display. The
 /// annotation's `length` still counts all bytes.
 pub const MAX_SHOWN: usize = 4096;
-/// The maximum number of bytes in one annotation of a [`Run`]. A longer run gets several
-/// annotations.
+/// The maximum number of bytes in one annotation of a [`Run`], a sequence of bytes that share one
+/// explanation, such as an HTTP body. A longer run gets several annotations.
 const MAX_RUN: u64 = 64 * 1024;
 
 /// One part of a head or a frame with its explanation, such as a frame's opcode or an HTTP header
@@ -130,7 +130,8 @@ pub struct Annotation {
     /// frame whose header is broken or incomplete, for a message that an unknown extension encodes,
     /// and for bytes that aren't a frame.
     pub message_kind: Option<MessageKind>,
-    /// The first [`MAX_SHOWN`] of the annotated bytes, as they were sent.
+    /// The first [`MAX_SHOWN`] of the annotated bytes, as they were sent: a masked payload is still
+    /// masked.
     pub bytes: Vec<u8>,
     /// A frame's unmasked payload, as far as `bytes` contains it. Empty if the bytes aren't a
     /// frame.

@@ -324,8 +324,8 @@ fn choose_subprotocol(head: &Head, ours: &[String]) -> Result<Option<String>, Re
     Ok(chosen.map(|&name| name.to_owned()))
 }
 
-/// Validates a list of subprotocols. The error is the first name that isn't a token or is listed
-/// twice.
+/// Checks that each name in a list of subprotocols is a token, and that no name is listed twice. The
+/// error is the first name that breaks one of these rules.
 pub(crate) fn check_subprotocols<T: AsRef<str>>(names: &[T]) -> Result<(), &str> {
     let mut earlier = HashSet::new();
     let mut names = names.iter().map(AsRef::as_ref);

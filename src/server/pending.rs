@@ -103,9 +103,10 @@ impl PendingGuard {
         self.was_taken_off.get()
     }
 
-    /// Removes this connection from the list of pending connections while its page is generated. If
-    /// the server has already evicted it, the page can still be sent: the HTTP head is complete,
-    /// and the eviction has shut down only the reading side.
+    /// Removes this connection from the list of pending connections, so that the server doesn't
+    /// evict it while the application generates a page for it. If the server has already evicted
+    /// it, the page can still be sent: the HTTP head is complete, and the eviction has shut down
+    /// only the reading side.
     pub(crate) fn suspend_for_page(&self) {
         self.leave_unless_evicted();
         self.was_taken_off.set(true);

@@ -1,11 +1,11 @@
-//! The registry: the state that a server and its connections share, and the permits of the open
-//! connections.
+//! The registry holds the state that a server and its connections share. It issues the permits that
+//! limit how many connections are open.
 //!
 //! Rules of this file:
-//! - An open connection holds a [`Permit`], of which there are `Limits::max_connections`. It
-//!   returns the permit once it has closed, even if the closing handshake failed.
+//! - There are `Limits::max_connections` permits. Each open connection holds a [`Permit`], and
+//!   returns it once it has closed, even if the closing handshake failed.
 //! - The registry issues no permit after `stop_accepting`, or once the server has begun to drain or
-//!   stop. `shutdown.rs` closes the connections that hold a permit.
+//!   stop. `shutdown.rs` then closes the connections that still hold one.
 
 use std::collections::HashMap;
 use std::io::{self, PipeReader};
@@ -306,7 +306,7 @@ impl Drop for UnansweredGuard {
 }
 
 impl CloseObserver for Registry {
-    /// Frees the slot of a connection that has closed, or that never opened.
+    /// Takes back the permit of a connection that has closed, or whose handshake failed.
     fn connection_closed(&self, id: u64) {
         lock(&self.open).remove(&id);
         // While the server admits clients, no thread waits for this signal: only `shut_down` and

@@ -74,11 +74,12 @@ impl Server {
     /// supervisor has opened. A non-blocking listener becomes blocking. (`examples/service` takes
     /// either kind from systemd.)
     ///
-    /// To stop, the server connects to its own listener, because only a new connection ends the
-    /// wait for clients. That may fail, for example if other processes accept clients from the same
-    /// listener, if a Unix socket's path now belongs to another server, or if its permissions
-    /// exclude this process. [`Handle::stop`] then still closes the connections within the grace
-    /// period, but `serve` returns only after it has accepted another client.
+    /// To stop, the server connects to its own listener, because only a new connection wakes the
+    /// thread that waits in `accept`. The attempt may not reach that thread: another process that
+    /// shares the listener may accept the connection, a Unix socket's path may now belong to
+    /// another server, or its permissions may exclude this process. [`Handle::stop`] then still
+    /// closes the connections within the grace period, but `serve` returns only after it has
+    /// accepted another client.
     pub fn on(listener: impl Into<Listener>) -> Result<Server> {
         let listener = listener.into();
         // A non-blocking listener would make `serve` spin.

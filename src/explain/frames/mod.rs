@@ -278,9 +278,9 @@ impl FrameExplainer {
         piece.len()
     }
 
-    /// Unmasks a piece of a frame's payload, and keeps the first `room` bytes of it in `frame`. If
-    /// this is a data frame, also decodes the piece, and records in `frame` the first rule that the
-    /// payload breaks, if any.
+    /// Unmasks a piece of a frame's payload, and keeps the piece's first `room` bytes in `frame`. In
+    /// a data frame, also decodes the piece: inflates it if necessary, and checks text for UTF-8.
+    /// Records in `frame` the first rule that the payload breaks, if any.
     fn unmask_and_decode(&mut self, frame: &mut ArrivingFrame, piece: &[u8], room: usize) {
         let mut plain = [0; 4096];
         let mut kept = room;

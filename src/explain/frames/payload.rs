@@ -16,9 +16,8 @@ use crate::frames::header::{Header, Opcode};
 use crate::frames::message::MessageKind;
 use crate::frames::violation::Violation;
 
-/// Returns the spans that explain a payload, which starts at byte `at` of its frame. `length` is
-/// the number of payload bytes that have arrived, and `shown` holds the first of these bytes,
-/// unmasked.
+/// Returns the spans that explain a payload. The payload starts at byte `at` of its frame, and
+/// `length` bytes of it have arrived. `shown` holds the beginning of these bytes, unmasked.
 pub fn spans(
     header: &Header,
     context: MessageContext,

@@ -22,7 +22,8 @@ use crate::frames::utf8::Text;
 use crate::frames::violation::Violation;
 use crate::handshake::deflate_params::{DeflateConfig, DeflateParams, Window};
 
-/// The facts about a message that the explanation of its frames needs.
+/// What the explanation of a frame must know about the frame's message: its kind, and how it's
+/// encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageContext {
     /// The kind of the current message (text or binary), or `None` between messages. A control

@@ -343,8 +343,9 @@ pub const HANDSHAKE_ERRORS: &[(&str, &str)] = &[
     ("a wrong 101", "status"),
 ];
 
-/// The header fields that can make a 101 invalid. Each pair holds a text that all diagnostics about
-/// this field contain, and the id of the anchor on the lines that validate the field.
+/// The header fields that can make a 101 invalid. Each pair begins with the field's name and its
+/// colon, as the diagnostics about the field show it. The second part is the id of the anchor on
+/// the lines that validate the field.
 pub(super) const WRONG_101: &[(&str, &str)] = &[
     ("Upgrade:", "answer.upgrade"),
     ("Connection:", "answer.connection"),
