@@ -227,7 +227,10 @@ fn the_statuses_in_the_chapter_on_the_decision_are_those_of_refusals() {
     let known = refusals();
     let mut seen = 0;
     for answer in rows.map(|row| row.split('|').nth(1).expect("three columns")) {
-        let words = answer.split(|c: char| !c.is_ascii_digit()).filter(|word| word.len() == 3);
+        // A status is a word of three digits: "2,000" holds none.
+        let words = answer.split_whitespace().map(|word| word.trim_matches(|c| ",;`.".contains(c)));
+        let words = words.filter(|word| word.len() == 3);
+        let words = words.filter(|word| word.bytes().all(|byte| byte.is_ascii_digit()));
         for status in words.map(|word| word.parse::<u16>().unwrap()) {
             assert!(
                 known.contains_key(&status),
