@@ -203,7 +203,7 @@ impl Client {
         let stream = match proxy {
             None => dial(&prepared.address.host_to_dial(), prepared.address.port, deadline)?,
             Some(proxy) => {
-                let stream = dial(proxy.host.trim_matches(['[', ']']), proxy.port, deadline)?;
+                let stream = dial(&proxy.host, proxy.port, deadline)?;
                 proxy.open_tunnel(
                     &stream,
                     &prepared.address,
