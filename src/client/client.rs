@@ -260,8 +260,13 @@ impl Client {
             Some(trust) => trust.connect(stream, deadline)?,
         };
         let stream = self.wrap_stream.apply(stream);
-        // 2. Send the request.
-        write_before(deadline, &*stream, &request).map_err(error_in_handshake)?;
+        // 2. Send the request. A server may refuse and close before it has read all of the request.
+        // Then this write fails, but the reason may have arrived, so read on.
+        match write_before(deadline, &*stream, &request) {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {}
+            sent => sent.map_err(error_in_handshake)?,
+        }
         // 3. Read the head of the response.
         let mut buffer = Buffer::default();
         let head = read_answer_head(&*stream, &mut buffer, limits, deadline)?;
