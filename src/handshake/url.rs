@@ -35,9 +35,9 @@ pub struct Address {
 
 impl Address {
     /// Parses a WebSocket URL (§3). The error names the invalid part of the URL, and shows `***`
-    /// instead of a password.
+    /// instead of a password and of the query, which often contains a token.
     pub fn parse(url: &str) -> Result<Address, Misuse> {
-        let misuse = |why| Misuse::Address(without_password(url), why);
+        let misuse = |why| Misuse::Address(without_secrets(url), why);
         let (scheme, rest) = url.split_once("://").ok_or(misuse("no scheme"))?;
         let scheme = scheme.to_ascii_lowercase();
         if scheme != "ws" && scheme != "wss" {
@@ -117,19 +117,22 @@ fn is_target_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte)
 }
 
-/// Replaces the password in a URL with `***`, so that an error message may contain the URL. A
-/// password may contain a `/`, `?` or `#` that should have been escaped. Therefore, unless a valid
-/// host and port stand before the path, this hides everything from the first colon to the last `@`.
-fn without_password(url: &str) -> String {
+/// Replaces the password and the query in a URL with `***`, so that an error message may contain the
+/// URL. A password may contain a `/`, `?` or `#` that should have been escaped. Therefore, unless a
+/// valid host and port stand before the path, this hides everything from the first colon to the last
+/// `@`.
+fn without_secrets(url: &str) -> String {
     let start = url.find("://").map_or(0, |at| at + 3);
     let rest = &url[start..];
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-    if Authority::parse(authority).is_some() {
-        return url.into();
-    }
-    match rest.rfind('@').and_then(|at| Some((rest[..at].find(':')?, at))) {
+    let user_info = rest.rfind('@').filter(|_| Authority::parse(authority).is_none());
+    let shown = match user_info.and_then(|at| Some((rest[..at].find(':')?, at))) {
         Some((colon, at)) => format!("{}***{}", &url[..start + colon + 1], &rest[at..]),
         None => url.into(),
+    };
+    match shown.split_once('?') {
+        Some((before, query)) if !query.is_empty() => format!("{before}?***"),
+        _ => shown,
     }
 }
 
@@ -138,19 +141,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_that_is_refused_is_shown_without_its_password() {
+    fn an_address_that_is_refused_is_shown_without_its_password_and_query() {
         for (url, shown) in [
-            ("ws://user:pass:word@host/a?b", "ws://user:***@host/a?b"),
+            ("ws://user:pass:word@host/a?b", "ws://user:***@host/a?***"),
             ("user:password@host", "user:***@host"),
             ("ws://u:p@q@h", "ws://u:***@h"),
             ("ws://ada:se/cret@host/", "ws://ada:***@host/"),
             ("ws://ada:se?cret@host/", "ws://ada:***@host/"),
             ("ws://ada:se#cret@host/", "ws://ada:***@host/"),
+            ("ws://host/a?token=secret\n", "ws://host/a?***"),
+            ("ws://host/a?token=se?cret#b", "ws://host/a?***"),
+            ("ws://user@host/?a:secret@b", "ws://user@host/?***"),
+            ("http://host/a?", "http://host/a?"),
         ] {
             let Err(Misuse::Address(told, _)) = Address::parse(url) else { panic!("{url}") };
             assert_eq!(told, shown);
         }
-        assert_eq!(without_password("ws://host:1/a:b@c"), "ws://host:1/a:b@c");
+        assert_eq!(without_secrets("ws://host:1/a:b@c"), "ws://host:1/a:b@c");
     }
 
     #[test]
