@@ -543,6 +543,54 @@ fn a_tap_between_echo_and_client_explains_each_byte_and_changes_none() {
     assert!(at_tap.starts_with("#1 client → server, byte 0: a request for a WebSocket\n"));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_tunnel_without_a_descriptor_goes_on_when_there_are_some_again() {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::time::{Duration, Instant};
+    let echo = start("04_echo");
+    let url = format!("ws://{}", echo.address);
+    // Each tunnel takes two descriptors: with one limit none is left to accept the next program, with the other none
+    // to dial the far end. The shell sets the limit, and becomes the tunnel's near end.
+    for limit in [20, 21] {
+        let confined = format!(
+            "ulimit -n {limit}; exec '{}' \"$@\"",
+            program("15_tunnel").get_program().display()
+        );
+        let mut near = Command::new("sh");
+        near.args(["-c", &confined, "near", "dial", "127.0.0.1:0", &url]);
+        let mut child = near.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let address = line.trim_end().rsplit(' ').next().unwrap().to_owned();
+        let near = Running { child, stdout, address };
+
+        let (descriptors, start) = (format!("/proc/{}/fd", near.child.id()), Instant::now());
+        let mut crowd = Vec::new();
+        while std::fs::read_dir(&descriptors).unwrap().count() < limit - 1 {
+            assert!(start.elapsed() < Duration::from_secs(20), "it has not run out");
+            crowd.push(TcpStream::connect(&near.address).unwrap());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        // The near end may end at the first of these, so the others may find no listener.
+        crowd.extend((0..20).filter_map(|_| TcpStream::connect(&near.address).ok()));
+        drop(crowd);
+        let echoed = || {
+            let mut tcp = TcpStream::connect(&near.address)?;
+            tcp.set_read_timeout(Some(Duration::from_secs(20)))?;
+            tcp.write_all(b"x")?;
+            tcp.read_exact(&mut [0])
+        };
+        let start = Instant::now();
+        while let Err(error) = echoed() {
+            assert!(start.elapsed() < Duration::from_secs(20), "{limit}: {error}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
 /// Time that a process has spent on a core, all its threads together.
 #[cfg(target_os = "linux")]
 fn time_on_a_core(child: &Child) -> std::time::Duration {
