@@ -59,9 +59,10 @@ fn main() -> Result<()> {
 /// succeed.
 fn stay_connected(url: &str) {
     let (mut last, mut wait) = (0, FIRST_WAIT);
+    let separator = if url.contains('?') { '&' } else { '?' };
     loop {
         let had = last;
-        let why = match read_news(&format!("{url}?after={last}"), &mut last) {
+        let why = match read_news(&format!("{url}{separator}after={last}"), &mut last) {
             Ended::Done(why) => return println!("{why}: done"),
             Ended::Failed(why) => {
                 return println!("{why}: another attempt would end like this one");

@@ -177,6 +177,17 @@ fn first_line_of_stay_connected(url: &str) -> String {
 }
 
 #[test]
+fn stay_connected_keeps_the_query_of_its_url() {
+    let server = ws101::Server::bind("127.0.0.1:0").unwrap().spawn(|mut ws| {
+        let query = ws.request().query().unwrap_or_default().to_owned();
+        ws.send(query)
+    });
+    let server = server.unwrap();
+    let line = first_line_of_stay_connected(&format!("ws://{}/?room=1", server.local_addr()));
+    assert_eq!(line, "news room=1&after=0\n");
+}
+
+#[test]
 fn stay_connected_tries_again_after_a_status_that_may_pass_and_after_no_other() {
     for (status, may_pass) in [
         (401, false),
