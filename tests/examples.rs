@@ -301,6 +301,17 @@ fn a_client_of_16_metrics_and_health_that_has_lived_longest_is_asked_to_connect_
 }
 
 #[test]
+#[cfg(unix)]
+fn a_proxy_variable_that_is_not_utf_8_does_not_let_a_client_bypass_the_proxy() {
+    use std::os::unix::ffi::OsStrExt;
+    let proxy = std::ffi::OsStr::from_bytes(b"http://ada:p\xff@a proxy:1");
+    let mut client = program("17_through_a_proxy");
+    let output = client.arg("ws://127.0.0.1:1").env("http_proxy", proxy).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("A proxy is http://"), "{said}");
+}
+
+#[test]
 fn through_a_proxy_goes_what_the_proxy_lets_through() {
     let printed = run("17_through_a_proxy", &[]);
     let port = printed.split("CONNECT 127.0.0.1:").nth(1).unwrap().split(' ').next().unwrap();

@@ -198,7 +198,9 @@ impl Client {
     /// [`Error::PeerTimeout`] if the WebSocket isn't open within [`Limits::connect`].
     pub fn connect(self) -> Result<WebSocket> {
         let prepared = self.prepare_handshake()?;
-        let proxy = self.proxy.proxy_for(&prepared.address, |name| std::env::var(name).ok())?;
+        // A variable that isn't UTF-8 must not look unset: the client would bypass the proxy.
+        let variable = |name: &str| Some(std::env::var_os(name)?.to_string_lossy().into_owned());
+        let proxy = self.proxy.proxy_for(&prepared.address, variable)?;
         let deadline = Deadline::after(self.limits.connect);
         let stream = match proxy {
             None => dial(&prepared.address.host_to_dial(), prepared.address.port, deadline)?,
