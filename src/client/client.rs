@@ -14,6 +14,7 @@
 //!   second, and shows this text in the error.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
@@ -38,7 +39,7 @@ use crate::frames::header::Role;
 use crate::handshake::accept_key;
 use crate::handshake::client::{ClientRequest, HandshakeError, is_interim, status_of};
 use crate::handshake::deflate_params::DeflateConfig;
-use crate::handshake::url::Address;
+use crate::handshake::url::{Address, without_secrets};
 use crate::http::body::Body;
 use crate::http::head::Head;
 use crate::http::request::Request;
@@ -60,7 +61,7 @@ use crate::transport::tls::{ClientConfig, TrustedRoots, late_alert};
 ///     .connect()?;
 /// # ws101::Result::Ok(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Client {
     url: String,
     request: ClientRequest,
@@ -307,6 +308,13 @@ impl Client {
     /// contains a token.
     fn url_without_query(&self) -> &str {
         self.url.split('?').next().unwrap_or_default()
+    }
+}
+
+/// Hides the query, the headers and the proxy's URL, because they often contain secrets.
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("url", &without_secrets(&self.url)).finish_non_exhaustive()
     }
 }
 

@@ -36,7 +36,7 @@ use crate::transport::head_reader::{NoHead, read_head};
 use crate::transport::stream::{Stream, is_timeout};
 
 /// A client's choice of proxy: none, a fixed one, or the one that the environment names.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) enum ProxyChoice {
     /// The client uses no proxy and connects directly.
     #[default]

@@ -121,7 +121,7 @@ fn is_target_byte(byte: u8) -> bool {
 /// URL. A password may contain a `/`, `?` or `#` that should have been escaped. Therefore, unless a
 /// valid host and port stand before the path, this hides everything from the first colon to the last
 /// `@`.
-fn without_secrets(url: &str) -> String {
+pub(crate) fn without_secrets(url: &str) -> String {
     let start = url.find("://").map_or(0, |at| at + 3);
     let rest = &url[start..];
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];

@@ -304,6 +304,15 @@ fn client_refuses_to_send_a_header_that_the_handshake_sets() {
     }
 }
 
+#[test]
+fn what_a_client_shows_of_itself_holds_no_secret() {
+    let client = Client::new("ws://a/chat?token=secret")
+        .header("Authorization", "Bearer secret")
+        .proxy("http://ada:secret@p:1");
+    let shown = format!("{client:?}");
+    assert!(shown.contains("ws://a/chat") && !shown.contains("secret"), "{shown}");
+}
+
 // What it accepts.
 
 #[test]
