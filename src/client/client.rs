@@ -314,7 +314,11 @@ impl Client {
 /// Hides the query, the headers and the proxy's URL, because they often contain secrets.
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("url", &without_secrets(&self.url)).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("url", &without_secrets(&self.url))
+            .field("limits", &self.limits)
+            .field("wrap_stream", &self.wrap_stream)
+            .finish_non_exhaustive()
     }
 }
 
