@@ -49,7 +49,12 @@ fn main() -> Result<()> {
         [_, certificate, key, roots] => {
             (tls_that_asks_clients(certificate, key, roots)?, PathBuf::from(certificate))
         }
-        _ => self_signed_tls()?,
+        [] | [_] => self_signed_tls()?,
+        _ => {
+            return Err(Error::other(
+                "usage: 11_secure [ADDRESS [CERTIFICATE KEY [ROOTS_OF_CLIENTS]]]",
+            ));
+        }
     };
     let server = Server::bind(address)?.tls(tls).http(|_| Some(Response::html(PAGE)));
     ctrl_c::stops(server.handle());

@@ -312,6 +312,17 @@ fn a_proxy_variable_that_is_not_utf_8_does_not_let_a_client_bypass_the_proxy() {
 }
 
 #[test]
+#[cfg(feature = "tls")]
+fn secure_with_too_few_or_too_many_files_serves_no_certificate_of_its_own_instead() {
+    for files in [&["certificate"][..], &["certificate", "key", "roots", "more roots"]] {
+        let mut server = program("11_secure");
+        let output = server.arg("192.0.2.1:1").args(files).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("usage: 11_secure"), "{files:?}: {said}");
+    }
+}
+
+#[test]
 fn through_a_proxy_goes_what_the_proxy_lets_through() {
     let printed = run("17_through_a_proxy", &[]);
     let port = printed.split("CONNECT 127.0.0.1:").nth(1).unwrap().split(' ').next().unwrap();
