@@ -188,6 +188,19 @@ fn stay_connected_keeps_the_query_of_its_url() {
 }
 
 #[test]
+fn stay_connected_and_through_a_proxy_show_nothing_that_moves_the_terminal() {
+    let server = ws101::Server::bind("127.0.0.1:0").unwrap();
+    let server = server.spawn(|mut ws| ws.send("\u{1b}[2J")).unwrap();
+    let url = format!("ws://{}", server.local_addr());
+    let line = first_line_of_stay_connected(&url);
+    assert!(line.starts_with("news ") && !line.contains('\u{1b}'), "{line:?}");
+    let mut direct = program("17_through_a_proxy");
+    let output = direct.arg(&url).env("no_proxy", "*").output().unwrap();
+    let line = String::from_utf8(output.stdout).unwrap();
+    assert!(line.starts_with("an echo") && !line.contains('\u{1b}'), "{line:?}");
+}
+
+#[test]
 fn stay_connected_tries_again_after_a_status_that_may_pass_and_after_no_other() {
     for (status, may_pass) in [
         (401, false),
@@ -306,7 +319,8 @@ fn a_proxy_variable_that_is_not_utf_8_does_not_let_a_client_bypass_the_proxy() {
     use std::os::unix::ffi::OsStrExt;
     let proxy = std::ffi::OsStr::from_bytes(b"http://ada:p\xff@a proxy:1");
     let mut client = program("17_through_a_proxy");
-    let output = client.arg("ws://127.0.0.1:1").env("http_proxy", proxy).output().unwrap();
+    client.arg("ws://127.0.0.1:1").env("http_proxy", proxy);
+    let output = client.env_remove("no_proxy").env_remove("NO_PROXY").output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("A proxy is http://"), "{said}");
 }
