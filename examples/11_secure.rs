@@ -41,7 +41,8 @@ fn main() -> Result<()> {
     help::print_if_asked(include_str!("11_secure.rs"));
     env_logger::init();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let address = arguments.first().map_or("127.0.0.1:9001", String::as_str);
+    let server = Server::bind(arguments.first().map_or("127.0.0.1:9001", String::as_str))?;
+    let address = server.local_addr()?;
     let (tls, certificate) = match &arguments[..] {
         [_, certificate, key] => {
             (Tls::from_pem_files(certificate, key)?, PathBuf::from(certificate))
@@ -49,11 +50,15 @@ fn main() -> Result<()> {
         [_, certificate, key, roots] => {
             (tls_that_asks_clients(certificate, key, roots)?, PathBuf::from(certificate))
         }
-        _ => self_signed_tls()?,
+        [] | [_] => self_signed_tls(address.port())?,
+        _ => {
+            return Err(Error::other(
+                "usage: 11_secure [ADDRESS [CERTIFICATE KEY [ROOTS_OF_CLIENTS]]]",
+            ));
+        }
     };
-    let server = Server::bind(address)?.tls(tls).http(|_| Some(Response::html(PAGE)));
+    let server = server.tls(tls).http(|_| Some(Response::html(PAGE)));
     ctrl_c::stops(server.handle());
-    let address = server.local_addr()?;
     println!("listening on wss://{address}");
     println!("its certificate: {}", certificate.display());
     println!("try: curl --cacert {} https://{address}", certificate.display());
@@ -70,10 +75,11 @@ fn main() -> Result<()> {
 }
 
 /// Makes a self-signed certificate for this machine. Returns the TLS settings with it, and the file
-/// to which it was written.
-fn self_signed_tls() -> Result<(Tls, PathBuf)> {
+/// to which it was written. The port is in the file's name, so that a server on another port doesn't
+/// overwrite the file.
+fn self_signed_tls(port: u16) -> Result<(Tls, PathBuf)> {
     let made = self_signed(&["localhost", "127.0.0.1", "::1"], VALID);
-    let file = std::env::current_exe()?.with_extension("pem");
+    let file = std::env::current_exe()?.with_extension(format!("{port}.pem"));
     std::fs::write(&file, &made.certificate)?;
     Ok((Tls::from_pem(made.certificate.as_bytes(), made.key.as_bytes())?, file))
 }

@@ -38,6 +38,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
+use ws101::diagnostic::escape;
 use ws101::{CloseCode, Error, Message, Refusal, Result, Server, WebSocket, connect};
 
 /// The upper bounds of the random wait: before the first new attempt, and after many failures.
@@ -59,9 +60,10 @@ fn main() -> Result<()> {
 /// succeed.
 fn stay_connected(url: &str) {
     let (mut last, mut wait) = (0, FIRST_WAIT);
+    let separator = if url.contains('?') { '&' } else { '?' };
     loop {
         let had = last;
-        let why = match read_news(&format!("{url}?after={last}"), &mut last) {
+        let why = match read_news(&format!("{url}{separator}after={last}"), &mut last) {
             Ended::Done(why) => return println!("{why}: done"),
             Ended::Failed(why) => {
                 return println!("{why}: another attempt would end like this one");
@@ -100,7 +102,7 @@ fn read_news(url: &str, last: &mut u64) -> Ended {
     loop {
         match ws.recv() {
             Ok(Some(Message::Text(text))) => {
-                println!("news {text}");
+                println!("news {}", escape(&text));
                 *last = text.parse().unwrap_or(*last);
             }
             Ok(Some(Message::Binary(_))) => {}
@@ -114,7 +116,7 @@ fn read_news(url: &str, last: &mut u64) -> Ended {
 /// code tells whether the server has sent everything.
 fn meaning_of_close(ws: &WebSocket) -> Ended {
     let Some(close) = ws.closed_with() else { return Ended::Interrupted("no Close came".into()) };
-    let why = format!("the server closed with {} ({})", close.code, close.reason);
+    let why = format!("the server closed with {} ({})", close.code, escape(&close.reason));
     match close.code {
         CloseCode::NORMAL => Ended::Done(why),
         // The server stops, restarts, or is overloaded, so a later attempt may succeed.

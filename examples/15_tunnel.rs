@@ -33,8 +33,12 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
+use std::time::Duration;
 
 use ws101::{CloseCode, Result, Sender, Server, WebSocket, connect};
+
+/// How long `dial` waits after it couldn't accept a program's connection.
+const REST: Duration = Duration::from_millis(50);
 
 fn main() -> Result<()> {
     help::print_if_asked(include_str!("15_tunnel.rs"));
@@ -68,7 +72,16 @@ fn dial(listener: TcpListener, url: &str) -> Result<()> {
     println!("listening on {}", listener.local_addr()?);
     thread::scope(|scope| {
         for tcp in ctrl_c::incoming(&listener) {
-            let tcp = tcp?;
+            let tcp = match tcp {
+                Ok(tcp) => tcp,
+                Err(error) => {
+                    eprintln!("a program can't be accepted: {error}");
+                    // If no file descriptor is free, one will be once another tunnel has ended.
+                    // Without a pause, this loop would use a whole core until then.
+                    thread::sleep(REST);
+                    continue;
+                }
+            };
             scope.spawn(move || {
                 let carried = connect(url).and_then(|ws| {
                     let _guard = ctrl_c::closes(&ws);

@@ -22,6 +22,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 
+use ws101::diagnostic::escape;
 use ws101::{Client, Error, Result, Server};
 
 fn main() -> Result<()> {
@@ -55,7 +56,8 @@ fn echo(client: Client) -> Result<()> {
     let _guard = ctrl_c::closes(&ws);
     ws.send("hello")?;
     if let Some(message) = ws.recv()? {
-        println!("an echo through the tunnel: {}", message.as_text().unwrap_or_default());
+        let text = message.as_text().unwrap_or_default();
+        println!("an echo through the tunnel: {}", escape(text));
     }
     ws.close(1000, "")
 }

@@ -35,7 +35,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 ///
 /// | variant | which calls return it | whose fault | try again? |
 /// |---|---|---|---|
-/// | `Io` | `bind`, `serve`, `spawn`, `outbox`, dialling | the system's, the network's or the address's | yes, later; if the address is in use, only once it's free |
+/// | `Io` | `bind`, `serve`, `spawn`, `outbox`, dialling, reading a file of certificates | the system's, the network's or the address's | yes, later; if the address is in use, only once it's free |
 /// | `Refused` | `accept` | the peer's request, or the server's policy | only the peer can, with another request |
 /// | `PageServed` | `accept` | no fault: the peer asked for a page | no |
 /// | `Rejected` | opening, at a client | depends on the status: the request's, or the server's | on 408, 429 or 5xx, later; otherwise not without a change |

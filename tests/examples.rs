@@ -177,6 +177,30 @@ fn first_line_of_stay_connected(url: &str) -> String {
 }
 
 #[test]
+fn stay_connected_keeps_the_query_of_its_url() {
+    let server = ws101::Server::bind("127.0.0.1:0").unwrap().spawn(|mut ws| {
+        let query = ws.request().query().unwrap_or_default().to_owned();
+        ws.send(query)
+    });
+    let server = server.unwrap();
+    let line = first_line_of_stay_connected(&format!("ws://{}/?room=1", server.local_addr()));
+    assert_eq!(line, "news room=1&after=0\n");
+}
+
+#[test]
+fn stay_connected_and_through_a_proxy_show_nothing_that_moves_the_terminal() {
+    let server = ws101::Server::bind("127.0.0.1:0").unwrap();
+    let server = server.spawn(|mut ws| ws.send("\u{1b}[2J")).unwrap();
+    let url = format!("ws://{}", server.local_addr());
+    let line = first_line_of_stay_connected(&url);
+    assert!(line.starts_with("news ") && !line.contains('\u{1b}'), "{line:?}");
+    let mut direct = program("17_through_a_proxy");
+    let output = direct.arg(&url).env("no_proxy", "*").output().unwrap();
+    let line = String::from_utf8(output.stdout).unwrap();
+    assert!(line.starts_with("an echo") && !line.contains('\u{1b}'), "{line:?}");
+}
+
+#[test]
 fn stay_connected_tries_again_after_a_status_that_may_pass_and_after_no_other() {
     for (status, may_pass) in [
         (401, false),
@@ -287,6 +311,29 @@ fn a_client_of_16_metrics_and_health_that_has_lived_longest_is_asked_to_connect_
     let mut ws = ws101::connect(&format!("ws://{}", server.address)).unwrap();
     assert_eq!(ws.recv().unwrap(), None);
     assert_eq!(ws.closed_with().unwrap().code.0, 1012);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_proxy_variable_that_is_not_utf_8_does_not_let_a_client_bypass_the_proxy() {
+    use std::os::unix::ffi::OsStrExt;
+    let proxy = std::ffi::OsStr::from_bytes(b"http://ada:p\xff@a proxy:1");
+    let mut client = program("17_through_a_proxy");
+    client.arg("ws://127.0.0.1:1").env("http_proxy", proxy);
+    let output = client.env_remove("no_proxy").env_remove("NO_PROXY").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("A proxy is http://"), "{said}");
+}
+
+#[test]
+#[cfg(feature = "tls")]
+fn secure_with_too_few_or_too_many_files_serves_no_certificate_of_its_own_instead() {
+    for files in [&["certificate"][..], &["certificate", "key", "roots", "more roots"]] {
+        let mut server = program("11_secure");
+        let output = server.arg("127.0.0.1:0").args(files).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("usage: 11_secure"), "{files:?}: {said}");
+    }
 }
 
 #[test]
@@ -446,6 +493,8 @@ fn reload_a_certificate_changes_it_under_an_open_connection() {
 #[test]
 fn a_client_trusts_11_secure_only_with_the_certificate_that_it_makes() {
     let mut secure = start("11_secure");
+    // Another one, with another certificate, takes nothing away from the first.
+    let _other = start("11_secure");
     let mut line = String::new();
     secure.stdout.read_line(&mut line).unwrap();
     let certificate = line.trim_end().strip_prefix("its certificate: ").unwrap();
@@ -541,6 +590,54 @@ fn a_tap_between_echo_and_client_explains_each_byte_and_changes_none() {
         assert!(tap.stdout.read_line(&mut at_tap).unwrap() > 0, "{at_tap}");
     }
     assert!(at_tap.starts_with("#1 client → server, byte 0: a request for a WebSocket\n"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_tunnel_without_a_descriptor_goes_on_when_there_are_some_again() {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::time::{Duration, Instant};
+    let echo = start("04_echo");
+    let url = format!("ws://{}", echo.address);
+    // Each tunnel takes two descriptors: with one limit none is left to accept the next program, with the other none
+    // to dial the far end. The shell sets the limit, and becomes the tunnel's near end.
+    for limit in [20, 21] {
+        let confined = format!(
+            "ulimit -n {limit}; exec '{}' \"$@\"",
+            program("15_tunnel").get_program().display()
+        );
+        let mut near = Command::new("sh");
+        near.args(["-c", &confined, "near", "dial", "127.0.0.1:0", &url]);
+        let mut child = near.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let address = line.trim_end().rsplit(' ').next().unwrap().to_owned();
+        let near = Running { child, stdout, address };
+
+        let (descriptors, start) = (format!("/proc/{}/fd", near.child.id()), Instant::now());
+        let mut crowd = Vec::new();
+        while std::fs::read_dir(&descriptors).unwrap().count() < limit - 1 {
+            assert!(start.elapsed() < Duration::from_secs(20), "it has not run out");
+            crowd.push(TcpStream::connect(&near.address).unwrap());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        // The near end may end at the first of these, so the others may find no listener.
+        crowd.extend((0..20).filter_map(|_| TcpStream::connect(&near.address).ok()));
+        drop(crowd);
+        let echoed = || {
+            let mut tcp = TcpStream::connect(&near.address)?;
+            tcp.set_read_timeout(Some(Duration::from_secs(20)))?;
+            tcp.write_all(b"x")?;
+            tcp.read_exact(&mut [0])
+        };
+        let start = Instant::now();
+        while let Err(error) = echoed() {
+            assert!(start.elapsed() < Duration::from_secs(20), "{limit}: {error}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
 }
 
 /// Time that a process has spent on a core, all its threads together.

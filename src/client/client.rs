@@ -14,6 +14,7 @@
 //!   second, and shows this text in the error.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
@@ -38,7 +39,7 @@ use crate::frames::header::Role;
 use crate::handshake::accept_key;
 use crate::handshake::client::{ClientRequest, HandshakeError, is_interim, status_of};
 use crate::handshake::deflate_params::DeflateConfig;
-use crate::handshake::url::Address;
+use crate::handshake::url::{Address, without_secrets};
 use crate::http::body::Body;
 use crate::http::head::Head;
 use crate::http::request::Request;
@@ -60,7 +61,7 @@ use crate::transport::tls::{ClientConfig, TrustedRoots, late_alert};
 ///     .connect()?;
 /// # ws101::Result::Ok(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Client {
     url: String,
     request: ClientRequest,
@@ -197,12 +198,14 @@ impl Client {
     /// [`Error::PeerTimeout`] if the WebSocket isn't open within [`Limits::connect`].
     pub fn connect(self) -> Result<WebSocket> {
         let prepared = self.prepare_handshake()?;
-        let proxy = self.proxy.proxy_for(&prepared.address, |name| std::env::var(name).ok())?;
+        // A variable that isn't UTF-8 must not look unset: the client would bypass the proxy.
+        let variable = |name: &str| Some(std::env::var_os(name)?.to_string_lossy().into_owned());
+        let proxy = self.proxy.proxy_for(&prepared.address, variable)?;
         let deadline = Deadline::after(self.limits.connect);
         let stream = match proxy {
             None => dial(&prepared.address.host_to_dial(), prepared.address.port, deadline)?,
             Some(proxy) => {
-                let stream = dial(proxy.host.trim_matches(['[', ']']), proxy.port, deadline)?;
+                let stream = dial(&proxy.host, proxy.port, deadline)?;
                 proxy.open_tunnel(
                     &stream,
                     &prepared.address,
@@ -259,8 +262,13 @@ impl Client {
             Some(trust) => trust.connect(stream, deadline)?,
         };
         let stream = self.wrap_stream.apply(stream);
-        // 2. Send the request.
-        write_before(deadline, &*stream, &request).map_err(error_in_handshake)?;
+        // 2. Send the request. A server may refuse and close before it has read all of the request.
+        // Then this write fails, but the reason may have arrived, so read on.
+        match write_before(deadline, &*stream, &request) {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {}
+            sent => sent.map_err(error_in_handshake)?,
+        }
         // 3. Read the head of the response.
         let mut buffer = Buffer::default();
         let head = read_answer_head(&*stream, &mut buffer, limits, deadline)?;
@@ -299,6 +307,17 @@ impl Client {
     /// contains a token.
     fn url_without_query(&self) -> &str {
         self.url.split('?').next().unwrap_or_default()
+    }
+}
+
+/// Hides the query, the headers and the proxy's URL, because they often contain secrets.
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("url", &without_secrets(&self.url))
+            .field("limits", &self.limits)
+            .field("wrap_stream", &self.wrap_stream)
+            .finish_non_exhaustive()
     }
 }
 

@@ -26,8 +26,8 @@ use base64::engine::general_purpose::STANDARD;
 use crate::diagnostic::misuse::Misuse;
 use crate::error::{Error, InHandshake, Result};
 use crate::frames::buffer::Buffer;
-use crate::handshake::client::{HandshakeError, status_of};
-use crate::handshake::url::Address;
+use crate::handshake::client::{HandshakeError, is_interim, status_of};
+use crate::handshake::url::{Address, host_to_dial, zone_of};
 use crate::http::authority::Authority;
 use crate::http::head::Head;
 use crate::http::syntax::percent_decoded;
@@ -36,7 +36,7 @@ use crate::transport::head_reader::{NoHead, read_head};
 use crate::transport::stream::{Stream, is_timeout};
 
 /// A client's choice of proxy: none, a fixed one, or the one that the environment names.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) enum ProxyChoice {
     /// The client uses no proxy and connects directly.
     #[default]
@@ -51,6 +51,7 @@ pub(crate) enum ProxyChoice {
 /// A proxy's address, and the client's credentials for the proxy.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Proxy {
+    /// The host to dial, in the form that the operating system resolves.
     pub(crate) host: String,
     pub(crate) port: u16,
     /// The value of the `Proxy-Authorization` header, if the proxy's URL contains a user name.
@@ -146,7 +147,8 @@ impl Proxy {
                 Some(format!("Basic {}", STANDARD.encode(user)))
             }
         };
-        Ok(Proxy { host: parsed.host, port: parsed.port.unwrap_or(1080), authorization })
+        let host = host_to_dial(&parsed.host, zone_of(authority).as_deref());
+        Ok(Proxy { host, port: parsed.port.unwrap_or(1080), authorization })
     }
 
     /// Asks the proxy on the other end of `stream` for a tunnel to the address. Afterwards, the
@@ -173,19 +175,26 @@ impl Proxy {
         };
         write_before(deadline, stream, request.as_bytes()).map_err(late_or_lost)?;
         let mut buffer = Buffer::default();
-        let length =
-            read_head(stream, &mut buffer, head_limits, deadline).map_err(|why| match why {
-                NoHead::Bad(refusal) => {
-                    HandshakeError::by_proxy(None, &self.host, &refusal.diagnostic().seen).into()
-                }
-                NoHead::Late => Error::PeerTimeout,
-                NoHead::Ended => InHandshake::mark(ErrorKind::UnexpectedEof.into()),
-                NoHead::Broken(error) => late_or_lost(error),
+        let head = loop {
+            let length =
+                read_head(stream, &mut buffer, head_limits, deadline).map_err(|why| match why {
+                    NoHead::Bad(refusal) => {
+                        let seen = &refusal.diagnostic().seen;
+                        HandshakeError::by_proxy(None, &self.host, seen).into()
+                    }
+                    NoHead::Late => Error::PeerTimeout,
+                    NoHead::Ended => InHandshake::mark(ErrorKind::UnexpectedEof.into()),
+                    NoHead::Broken(error) => late_or_lost(error),
+                })?;
+            let head = Head::parse_response(&buffer.unread()[..length]).map_err(|refusal| {
+                HandshakeError::by_proxy(None, &self.host, &refusal.diagnostic().seen)
             })?;
-        let head = Head::parse_response(&buffer.unread()[..length]).map_err(|refusal| {
-            HandshakeError::by_proxy(None, &self.host, &refusal.diagnostic().seen)
-        })?;
-        buffer.consume(length);
+            buffer.consume(length);
+            // RFC 9110 §15.2: interim responses may precede the final one.
+            if !status_of(head.first_line()).is_some_and(is_interim) {
+                break head;
+            }
+        };
         // RFC 9110 §9.3.6: any 2xx opens the tunnel, directly after the head. A WebSocket server
         // never sends first, so bytes that have already arrived come from the proxy and are an
         // error.
@@ -209,7 +218,8 @@ mod tests {
         for (url, host, port, authorization) in [
             ("http://proxy.example:3128", "proxy.example", 3128, None),
             ("proxy.example", "proxy.example", 1080, None),
-            ("HTTP://[::1]:8080/", "[::1]", 8080, None),
+            ("HTTP://[::1]:8080/", "::1", 8080, None),
+            ("http://[fe80::1%25eth0]:8080", "fe80::1%eth0", 8080, None),
             ("http://ada:p%40ss@p:1", "p", 1, Some("Basic YWRhOnBAc3M=")),
             ("http://ada@p:1", "p", 1, Some("Basic YWRhOg==")),
         ] {

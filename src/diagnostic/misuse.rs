@@ -65,10 +65,9 @@ impl Misuse {
             Misuse::ControlTooLong(length) => Diagnostic::about("ping or reason too long", length),
             Misuse::CloseCode(code) => Diagnostic::about("close code that may not be sent", code),
             Misuse::NotUtf8 => Diagnostic::about("text to send not UTF-8", ""),
-            Misuse::Header(name, value) => Diagnostic::about(
-                "not a header to send",
-                format!("{}: {}", quote(name), quote(value)),
-            ),
+            Misuse::Header(name, value) => {
+                Diagnostic::about("not a header to send", header_fault(name, value))
+            }
             Misuse::Subprotocol(name) => Diagnostic::about("not a subprotocol", quote(name)),
             Misuse::NeverMatches(setting, value) => Diagnostic::about(
                 "a rule that never matches",
@@ -88,6 +87,16 @@ impl Misuse {
             Misuse::Status(status) => Diagnostic::about("not a status", status),
             Misuse::NoListener => Diagnostic::about("no listener", ""),
         }
+    }
+}
+
+/// Describes a header that can't be sent. Shows no value, because it may be a token, only the
+/// character that is forbidden in it.
+fn header_fault(name: &str, value: &str) -> String {
+    let forbidden = value.char_indices().find(|(_, c)| c.is_ascii_control() && *c != '\t');
+    match forbidden {
+        Some((at, c)) => format!("{}, with {c:?} at byte {at} of its value", quote(name)),
+        None => quote(name),
     }
 }
 

@@ -12,6 +12,7 @@
 
 use crate::diagnostic::misuse::Misuse;
 use crate::http::authority::{Authority, default_port, escapes_are_whole};
+use crate::http::syntax::percent_decoded;
 
 /// Where a client connects, and what it requests there: the parts of the URL
 /// `ws://host:port/path?query`.
@@ -34,9 +35,9 @@ pub struct Address {
 
 impl Address {
     /// Parses a WebSocket URL (§3). The error names the invalid part of the URL, and shows `***`
-    /// instead of a password.
+    /// instead of a password and of the query, which often contains a token.
     pub fn parse(url: &str) -> Result<Address, Misuse> {
-        let misuse = |why| Misuse::Address(without_password(url), why);
+        let misuse = |why| Misuse::Address(without_secrets(url), why);
         let (scheme, rest) = url.split_once("://").ok_or(misuse("no scheme"))?;
         let scheme = scheme.to_ascii_lowercase();
         if scheme != "ws" && scheme != "wss" {
@@ -52,8 +53,6 @@ impl Address {
         let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let Authority { host, port } =
             Authority::parse(authority).ok_or_else(|| misuse(authority_fault(authority)))?;
-        let zone = authority.split_once("%25").and_then(|(_, rest)| rest.split_once(']'));
-        let zone = zone.map(|(zone, _)| zone.to_owned());
         // RFC 3986 §3.3, §3.4: any other character is written as % and two hex digits.
         if !target.bytes().all(is_target_byte) || !escapes_are_whole(target) {
             return Err(misuse(
@@ -64,14 +63,12 @@ impl Address {
         // §3: an empty query is the same as none.
         let target = target.strip_suffix('?').filter(|rest| !rest.contains('?')).unwrap_or(target);
         let target = if target.starts_with('/') { target.into() } else { format!("/{target}") };
-        Ok(Address { secure: scheme == "wss", host, zone, port, target })
+        Ok(Address { secure: scheme == "wss", host, zone: zone_of(authority), port, target })
     }
 
-    /// Returns the host to dial, in the form that the operating system resolves: an IPv6 address
-    /// without its brackets, but with its zone.
+    /// Returns the host to dial, in the form that the operating system resolves.
     pub(crate) fn host_to_dial(&self) -> String {
-        let host = self.host.trim_matches(['[', ']']);
-        self.zone.as_ref().map_or(host.into(), |zone| format!("{host}%{zone}"))
+        host_to_dial(&self.host, self.zone.as_deref())
     }
 
     /// Returns the value for the request's `Host` header. The value includes the port unless it's
@@ -83,6 +80,20 @@ impl Address {
             false => format!("{}:{}", self.host, self.port),
         }
     }
+}
+
+/// Returns the zone in an authority such as `[fe80::1%25eth0]:9001`. The zone may be
+/// percent-encoded (RFC 6874 §2). Returns `None` if the authority has no zone.
+pub(crate) fn zone_of(authority: &str) -> Option<String> {
+    let (zone, _) = authority.split_once("%25")?.1.split_once(']')?;
+    percent_decoded(zone)
+}
+
+/// Returns a host in the form that the operating system resolves: an IPv6 address without its
+/// brackets, but with its zone.
+pub(crate) fn host_to_dial(host: &str, zone: Option<&str>) -> String {
+    let host = host.trim_matches(['[', ']']);
+    zone.map_or(host.into(), |zone| format!("{host}%{zone}"))
 }
 
 /// Describes, for an error message, why `authority` isn't a host with an optional port. `authority`
@@ -106,20 +117,22 @@ fn is_target_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte)
 }
 
-/// Replaces the password in a URL with `***`, so that an error message may contain the URL. If the
-/// text before the path isn't a valid host and port, this function hides everything from the first
-/// colon to the last `@`, because a password may contain a `/`, `?` or `#` that should have been
-/// escaped.
-fn without_password(url: &str) -> String {
+/// Replaces the password and the query in a URL with `***`, so that an error message may contain the
+/// URL. If the text before the path isn't a valid host and port, this function hides everything from
+/// the first colon to the last `@`, because a password may contain a `/`, `?` or `#` that should have
+/// been escaped.
+pub(crate) fn without_secrets(url: &str) -> String {
     let start = url.find("://").map_or(0, |at| at + 3);
     let rest = &url[start..];
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-    if Authority::parse(authority).is_some() {
-        return url.into();
-    }
-    match rest.rfind('@').and_then(|at| Some((rest[..at].find(':')?, at))) {
+    let user_info = rest.rfind('@').filter(|_| Authority::parse(authority).is_none());
+    let shown = match user_info.and_then(|at| Some((rest[..at].find(':')?, at))) {
         Some((colon, at)) => format!("{}***{}", &url[..start + colon + 1], &rest[at..]),
         None => url.into(),
+    };
+    match shown.split_once('?') {
+        Some((before, query)) if !query.is_empty() => format!("{before}?***"),
+        _ => shown,
     }
 }
 
@@ -128,19 +141,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_that_is_refused_is_shown_without_its_password() {
+    fn an_address_that_is_refused_is_shown_without_its_password_and_query() {
         for (url, shown) in [
-            ("ws://user:pass:word@host/a?b", "ws://user:***@host/a?b"),
+            ("ws://user:pass:word@host/a?b", "ws://user:***@host/a?***"),
             ("user:password@host", "user:***@host"),
             ("ws://u:p@q@h", "ws://u:***@h"),
             ("ws://ada:se/cret@host/", "ws://ada:***@host/"),
             ("ws://ada:se?cret@host/", "ws://ada:***@host/"),
             ("ws://ada:se#cret@host/", "ws://ada:***@host/"),
+            ("ws://host/a?token=secret\n", "ws://host/a?***"),
+            ("ws://host/a?token=se?cret#b", "ws://host/a?***"),
+            ("ws://user@host/?a:secret@b", "ws://user@host/?***"),
+            ("http://host/a?", "http://host/a?"),
         ] {
             let Err(Misuse::Address(told, _)) = Address::parse(url) else { panic!("{url}") };
             assert_eq!(told, shown);
         }
-        assert_eq!(without_password("ws://host:1/a:b@c"), "ws://host:1/a:b@c");
+        assert_eq!(without_secrets("ws://host:1/a:b@c"), "ws://host:1/a:b@c");
     }
 
     #[test]
@@ -178,6 +195,9 @@ mod tests {
             (address.host.as_str(), address.authority().as_str()),
             ("[fe80::1]", "[fe80::1]:9001")
         );
+        let address = Address::parse("ws://[fe80::1%25eth0%3A1]/").unwrap();
+        assert_eq!(address.zone.as_deref(), Some("eth0:1"));
+        assert_eq!(address.host_to_dial(), "fe80::1%eth0:1");
         assert_eq!(Address::parse("ws://h/%25]").err().map(drop), Some(()));
         assert_eq!(Address::parse("ws://h/%25").unwrap().zone, None);
     }

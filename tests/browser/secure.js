@@ -33,8 +33,10 @@ module.exports = async function secure() {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'ws101-authority-'));
   try {
     const [root, certificate, key] = authority(folder);
-    const own = path.join(process.env.EXAMPLES, '11_secure.pem'); // where it says it has put it
-    await trusted('its own certificate, as a root', await example('11_secure'), { file: own, isOwn: true });
+    const address = await example('11_secure');
+    // Where it says it has put it.
+    const own = path.join(process.env.EXAMPLES, `11_secure.${address.split(':')[1]}.pem`);
+    await trusted('its own certificate, as a root', address, { file: own, isOwn: true });
     await trusted('a certificate from an authority', await example('11_secure', certificate, key), { file: root });
   } finally {
     fs.rmSync(folder, { recursive: true });

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{self, ErrorKind, IoSlice, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -304,6 +304,15 @@ fn client_refuses_to_send_a_header_that_the_handshake_sets() {
     }
 }
 
+#[test]
+fn what_a_client_shows_of_itself_holds_no_secret() {
+    let client = Client::new("ws://a/chat?token=secret")
+        .header("Authorization", "Bearer secret")
+        .proxy("http://ada:secret@p:1");
+    let shown = format!("{client:?}");
+    assert!(shown.contains("ws://a/chat") && !shown.contains("secret"), "{shown}");
+}
+
 // What it accepts.
 
 #[test]
@@ -539,6 +548,23 @@ fn client_distinguishes_a_server_that_closes_from_a_stream_that_fails() {
             }
             other => panic!("{kind:?}: {other:?}"),
         }
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")] // Elsewhere a reset may take the unread answer with it.
+fn client_reads_the_refusal_of_a_server_that_closed_before_the_request_was_written() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    stream.write_all(b"x").unwrap();
+    // This server leaves a byte unread, so its end is a reset: the client can't write any more.
+    let (mut server, _) = listener.accept().unwrap();
+    server.peek(&mut [0]).unwrap();
+    server.write_all(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").unwrap();
+    drop(server);
+    match Client::new("ws://a").connect_over(stream) {
+        Err(Error::Rejected(rejection)) => assert_eq!(rejection.status, Some(503)),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -26,7 +26,7 @@ fn proxy(answer: &'static str) -> (String, thread::JoinHandle<String>) {
         let head = String::from_utf8(head).unwrap();
         client.write_all(answer.as_bytes()).unwrap();
         let target = head.split(' ').nth(1).unwrap().to_owned();
-        if answer.starts_with("HTTP/1.1 2") && answer.ends_with("\r\n\r\n") {
+        if answer.contains("HTTP/1.1 2") && answer.ends_with("\r\n\r\n") {
             tunnel(&client, &TcpStream::connect(target).unwrap());
         }
         head
@@ -64,6 +64,23 @@ fn client_asks_the_proxy_for_a_tunnel_and_speaks_with_the_server_through_it() {
              Proxy-Authorization: Basic YWRhOng=\r\n\r\n"
         )
     );
+}
+
+#[test]
+fn client_passes_over_a_proxys_interim_answers() {
+    // RFC 9110 §15.2: they come before the answer, and may have headers.
+    let server = serve(|server| server, echo_handler);
+    for answer in [
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+        "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 x\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+    ] {
+        let (proxy, asked) = proxy(answer);
+        let mut ws =
+            Client::new(format!("ws://{}", server.address)).proxy(proxy).connect().unwrap();
+        ws.close(1000, "").unwrap();
+        drop(ws);
+        asked.join().unwrap();
+    }
 }
 
 #[test]

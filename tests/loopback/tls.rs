@@ -368,6 +368,20 @@ fn an_invalid_certificate_gets_a_diagnostic_that_says_what_it_should_be() {
 }
 
 #[test]
+#[cfg(target_os = "linux")] // Reading this file fails as reading a file on a broken disk does.
+fn a_pem_file_that_cannot_be_read_now_is_an_error_of_the_system_and_not_of_the_certificate() {
+    let failing = "/proc/self/mem";
+    let client = Client::new("wss://127.0.0.1:1").root_certificates(failing).connect();
+    assert!(matches!(&client, Err(Error::Io(error)) if error.to_string().contains(failing)));
+    assert!(matches!(Tls::from_pem_files(failing, failing), Err(Error::Io(_))));
+    for wrong in ["no such file", "/", "/dev/null/x"] {
+        let client = Client::new("wss://127.0.0.1:1").root_certificates(wrong).connect();
+        assert!(matches!(client, Err(Error::Tls(_))), "{wrong}");
+        assert!(matches!(Tls::from_pem_files(wrong, wrong), Err(Error::Tls(_))), "{wrong}");
+    }
+}
+
+#[test]
 fn plain_http_to_a_tls_port_and_tls_to_a_plain_port_are_both_answered() {
     let server = secure(|server| server, echo_handler);
     let mut peer = server.running.dial();

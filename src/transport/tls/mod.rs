@@ -68,10 +68,7 @@ impl Tls {
     /// certificate. Logs a warning if the certificate is a root, because some clients, such as
     /// ws101's, refuse a root as a server's certificate.
     pub fn from_pem_files(certificates: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Tls> {
-        let read = |path: &Path| {
-            std::fs::read(path).map_err(|error| no_certificate(path.display(), error))
-        };
-        Tls::from_pem(&read(certificates.as_ref())?, &read(key.as_ref())?)
+        Tls::from_pem(&read_file(certificates.as_ref())?, &read_file(key.as_ref())?)
     }
 
     /// Like [`from_pem_files`](Tls::from_pem_files), but takes the contents of the two files
@@ -196,8 +193,7 @@ fn trusting(roots: Option<&Path>) -> Result<ClientConfig> {
     match roots {
         Some(path) => {
             let no_root = |error: &dyn fmt::Display| no_certificate(path.display(), error);
-            let roots = CertificateDer::pem_file_iter(path).map_err(|error| no_root(&error))?;
-            for root in roots {
+            for root in CertificateDer::pem_slice_iter(&read_file(path)?) {
                 let root = root.map_err(|error| no_root(&error))?;
                 store.add(root).map_err(|error| no_root(&error))?;
             }
@@ -238,6 +234,19 @@ fn add_system_roots(store: &mut RootCertStore, found: CertificateResult) -> Resu
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// Reads a PEM file. If there's no such file, or if this process may not read it, a later attempt
+/// fails in the same way, so the error is a `Tls`. Any other error may pass, such as that of a
+/// process without a free file descriptor, so it's an `Io`.
+fn read_file(path: &Path) -> Result<Vec<u8>> {
+    use io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied};
+    std::fs::read(path).map_err(|error| match error.kind() {
+        NotFound | PermissionDenied | IsADirectory | NotADirectory => {
+            no_certificate(path.display(), error)
+        }
+        kind => io::Error::new(kind, format!("{}: {error}", path.display())).into(),
+    })
 }
 
 fn no_certificate(what: impl fmt::Display, error: impl fmt::Display) -> Error {
