@@ -368,6 +368,30 @@ fn the_work_of_explaining_parameters_is_linear_in_their_number() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn the_work_for_a_head_does_not_depend_on_what_comes_after_it() {
+    use ws101::explain::heads::{ArrivingHead, EndedHead};
+    let explain_before = |rest: usize| {
+        let mut bytes = request_head();
+        let length = bytes.len();
+        bytes.resize(length + rest, b' ');
+        let before = used();
+        for _ in 0..500 {
+            let (count, end) = ArrivingHead::new(&settings(), 0).push(&bytes);
+            assert!(count == length && matches!(end, Some(EndedHead::Whole)));
+        }
+        used() - before
+    };
+    let least = |rest| (0..3).map(|_| explain_before(rest)).min().unwrap();
+    let (none, much) = (least(0), least(8 << 20));
+    // The clock counts in steps of some milliseconds.
+    assert!(
+        much < none * 10 + 100_000_000,
+        "with 8 MiB after the head it took {much} ns instead of {none}"
+    );
+}
+
+#[test]
 fn a_head_of_many_extensions_has_a_bounded_annotation() {
     let head = |lists: &[String]| {
         let lines: String =
