@@ -344,8 +344,8 @@ pub const HANDSHAKE_ERRORS: &[(&str, &str)] = &[
     ("a wrong 101", "status"),
 ];
 
-/// Every header field that can make a 101 invalid, as a pair: a text that every diagnostic about
-/// this field contains, and the id of the anchor on the lines that validate the field.
+/// Every header field that can make a 101 invalid, as a pair: the text with which what was seen
+/// begins, and the id of the anchor on the lines that validate the field.
 pub(super) const WRONG_101: &[(&str, &str)] = &[
     ("Upgrade:", "answer.upgrade"),
     ("Connection:", "answer.connection"),

@@ -239,6 +239,7 @@ impl Trace<'_> {
         if is_compressed {
             self.reach("inflate.end", "00 00 ff ff is appended: the last block must end here")?;
         }
+        self.reach_if_wrong("text.end")?;
         self.reach("message", "the message is whole")?;
         self.reach("event", "FIN is 1: the decoder returns the message")?;
         self.reach("receive", "the reading thread passes it on")?;
@@ -320,8 +321,11 @@ impl Trace<'_> {
             "head.field",
             format!("{lines} lines and parts of them, each with name and colon"),
         )?;
-        Head::parse(&annotation.bytes)
-            .ok()
-            .filter(|_| annotation.length <= annotation.bytes.len() as u64)
+        let bytes = &annotation.bytes;
+        let parsed = match annotation.what {
+            AnnotationKind::Response => Head::parse_response(bytes),
+            _ => Head::parse(bytes.strip_prefix(b"\r\n").unwrap_or(bytes)),
+        };
+        parsed.ok().filter(|_| annotation.length <= bytes.len() as u64)
     }
 }
