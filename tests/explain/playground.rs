@@ -304,6 +304,23 @@ fn explain_in_a_terminal_takes_bytes_files_and_standard_input() {
     }
 }
 
+#[test]
+#[cfg(target_os = "linux")]
+fn explain_in_a_terminal_prints_a_file_of_many_frames_in_little_memory() {
+    let file = std::env::temp_dir().join(format!("ws101-many-frames-{}", std::process::id()));
+    std::fs::write(&file, b"\x81\0".repeat(1 << 20)).unwrap();
+    let mut shell = Command::new("sh");
+    let script = "ulimit -v 300000; exec \"$0\" \"$1\"";
+    shell.arg("-c").arg(script).arg(program("explain").get_program()).arg(&file);
+    let mut explain = shell.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(explain.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let output = explain.wait_with_output().unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(line, "server → client, byte 0: text, 0 bytes\n");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// The coach's last word about a run.
 fn coached(lens: &mut WebSocket, ticket: &str, plan: &str, address: &str) -> String {
     lens.send(format!("coach {ticket} {plan}\n{address}")).unwrap();
