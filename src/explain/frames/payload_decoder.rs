@@ -77,6 +77,8 @@ pub struct Findings {
     /// The number of inflated bytes from earlier messages that this payload may refer to. Zero
     /// without context takeover. Meaningful only if `begins` is `true`.
     pub bytes_in_window: u64,
+    /// Whether this payload ends a compressed message whose DEFLATE data is valid and complete.
+    pub inflates_whole: bool,
     /// Why the payload isn't valid DEFLATE. For example, `, and then aren't DEFLATE` completes the
     /// text `9 bytes that inflate to 4`. `None` if the payload is valid or isn't compressed.
     pub deflate_error: Option<&'static str>,
@@ -216,6 +218,7 @@ impl PayloadDecoder {
             self.found.deflate_error =
                 whole.is_err().then_some(", and don't end where a block does");
             whole?;
+            self.found.inflates_whole = true;
         }
         self.message.finish().map(drop).inspect_err(|_| {
             let (begun, passed) = (std::mem::take(&mut self.text.begun), self.text.passed);
