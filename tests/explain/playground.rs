@@ -7,10 +7,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{channel, sync_channel};
 use std::time::Duration;
 
+use ws101::frames::header::Role;
 use ws101::{Client, Error, Limits, Message, WebSocket};
 
 #[path = "../../examples/playground/backlog.rs"]
 mod backlog;
+#[path = "../../examples/playground/record.rs"]
+mod record;
 
 /// Longer than anything takes: it only ends a test that would hang.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -255,6 +258,48 @@ fn a_conversation_is_saved_as_text_and_explained_again() {
     }
     lens.send("open\nno bytes at all").unwrap();
     assert!(hear(&mut lens, "\"about\":\"opened\"").contains("can't be read: line 1"));
+}
+
+#[test]
+fn a_saved_conversation_of_any_length_is_short_enough_to_be_opened() {
+    let mut record = record::Record::default();
+    for _ in 0..10_000 {
+        record.add(Role::Client, b"\x81\x80\0\0\0\0");
+        record.add(Role::Server, b"\x81\0");
+    }
+    let saved = record.saved();
+    // `page.js` opens no larger file.
+    assert!(saved.len() <= 200_000, "{}", saved.len());
+    let turns = ws101::explain::saved::parse(&saved).unwrap();
+    assert!(turns.len() > 5_000 && saved.contains("more bytes passed"), "{}", turns.len());
+}
+
+#[test]
+fn a_conversation_that_has_ended_is_saved_with_its_close() {
+    let playground = Playground::start("127.0.0.1:0");
+    let (mut lens, ticket) = playground.lens();
+    let mut wire = playground.wire(&ticket);
+    echo(&mut wire, "Hello");
+    wire.close(1000, "enough").unwrap();
+    hear(&mut lens, "\"open\":true");
+    hear(&mut lens, "\"open\":false");
+    lens.send("save\n").unwrap();
+    let saved = hear(&mut lens, "\"about\":\"saved\"");
+    assert!(saved.contains("server 88 08 03 e8 65 6e 6f 75 67 68"), "{saved}");
+}
+
+#[test]
+fn a_wire_with_a_long_head_is_shown_wherever_its_annotation_is_cut() {
+    let playground = Playground::start("127.0.0.1:0");
+    let (mut lens, ticket) = playground.lens();
+    let name = "X-".to_owned() + &"a-name-that-is-cut-".repeat(20);
+    let wire = Client::new(format!("ws://{}/wire?ticket={ticket}", playground.address));
+    let wire = wire.header("Cookie", "c".repeat(3700)).header(name, "x");
+    echo(&mut wire.connect().unwrap(), "Hello");
+    let told = hear(&mut lens, "\"what\":\"request\"");
+    // What the annotation keeps of the head ends within the name.
+    assert!(told.contains("612d6e616d65") && !told.contains("3a20780d0a"), "{told}");
+    hear(&mut lens, "\"title\":\"text, 5 bytes, masked\"");
 }
 
 #[test]
