@@ -24,6 +24,7 @@
 mod help;
 
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Read, Write, stdin, stdout};
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use ws101::explain::annotation::{Annotation, AnnotationKind};
@@ -64,26 +65,44 @@ fn main() -> ExitCode {
     let deflate = options.deflate.then(DeflateParams::default);
     let colour = stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let style = Style { colour, pictures: options.pictures };
-    let told = saved::explain(&turns, &Settings::default(), deflate);
-    match print(&told, &options, style) {
+    match print_all(&turns, deflate, &options, style) {
         // A broken pipe isn't a failure: a pager or `head` may have closed the output.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => fail(&error.to_string()),
         _ => ExitCode::SUCCESS,
     }
 }
 
-fn print(told: &[Annotation], options: &Options, style: Style) -> io::Result<()> {
+/// Prints each annotation as soon as it's made, because those of a long file don't all fit into
+/// memory. Stops at the first error.
+fn print_all(
+    turns: &[Turn],
+    deflate: Option<DeflateParams>,
+    options: &Options,
+    style: Style,
+) -> io::Result<()> {
     let mut out = BufWriter::new(stdout().lock());
-    for told in told {
-        writeln!(out, "{}", annotation(told, "", style))?;
-        if options.walk {
-            print_walk(&mut out, told)?;
-        }
-        if options.code {
-            print_code(&mut out, told)?;
-        }
+    let mut printed = Ok(());
+    saved::explain_each(turns, &Settings::default(), deflate, &mut |told| {
+        printed = print(&mut out, &told, options, style);
+        if printed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    printed.and_then(|()| out.flush())
+}
+
+fn print(
+    out: &mut impl Write,
+    told: &Annotation,
+    options: &Options,
+    style: Style,
+) -> io::Result<()> {
+    writeln!(out, "{}", annotation(told, "", style))?;
+    if options.walk {
+        print_walk(out, told)?;
     }
-    out.flush()
+    if options.code {
+        print_code(out, told)?;
+    }
+    Ok(())
 }
 
 fn fail(why: &str) -> ExitCode {

@@ -34,6 +34,8 @@ mod ctrl_c;
 mod help;
 #[path = "playground/line.rs"]
 mod line;
+#[path = "playground/record.rs"]
+mod record;
 #[path = "playground/tabs.rs"]
 mod tabs;
 
@@ -50,7 +52,7 @@ use line::Line;
 use tabs::{Lens, Tabs, lock};
 use ws101::explain::json::{array, object, string};
 use ws101::frames::header::{Header, Opcode};
-use ws101::{Error, Limits, Request, Response, Result, Server, WebSocket};
+use ws101::{Limits, Request, Response, Result, Server, WebSocket};
 
 /// The subprotocol of a lens.
 const SUBPROTOCOL: &str = "lens.ws101";
@@ -177,8 +179,9 @@ fn answer(verb: &str, argument: &str, rest: &str, lens: &Lens, tabs: &Tabs) -> R
         "failure" => lens.tell("failure", vec![("failure", coach::failure(lens, argument))]),
         "stop" => coach::stop(lens, "You stopped the run."),
         "save" => {
-            let line = lock(&lens.line).upgrade().ok_or(Error::Closed)?;
-            lens.tell("saved", vec![("text", string(&line.saved()))]);
+            let record = lock(&lens.record).clone();
+            let text = lock(&record).saved();
+            lens.tell("saved", vec![("text", string(&text))]);
         }
         "break" => {
             if let Some((_, _, bytes)) = BREAKS.iter().find(|(name, ..)| *name == argument) {

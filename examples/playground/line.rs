@@ -9,46 +9,19 @@ use std::time::{Duration, Instant};
 
 use ws101::explain::annotation::{Annotation, AnnotationKind};
 use ws101::explain::json;
-use ws101::explain::saved::{self, Turn};
 use ws101::frames::header::Role;
 use ws101::{Request, Stream, Tap};
 
+use crate::record::Record;
 use crate::tabs::{Lens, Tabs, lock};
-
-/// How many bytes of a conversation are recorded at most.
-const MOST_RECORDED: usize = 64 * 1024;
 
 /// The stream of a wire's connection.
 pub struct Line {
     tap: Tap<Arc<dyn Stream>>,
     /// The pause before each write, in milliseconds.
     pause: AtomicU64,
-    record: Mutex<Record>,
-}
-
-/// The bytes that both ends have sent, in their order.
-#[derive(Default)]
-struct Record {
-    turns: Vec<Turn>,
-    kept: usize,
-    /// How many bytes came after the recording was full.
-    left_out: u64,
-}
-
-impl Record {
-    fn add(&mut self, from: Role, bytes: &[u8]) {
-        let room = (MOST_RECORDED - self.kept).min(bytes.len());
-        // Once a byte was left out, record nothing more, so that the recording has no gap.
-        let room = if self.left_out > 0 { 0 } else { room };
-        let (kept, rest) = bytes.split_at(room);
-        self.kept += kept.len();
-        self.left_out += rest.len() as u64;
-        match self.turns.last_mut() {
-            Some((last, sent)) if *last == from => sent.extend_from_slice(kept),
-            _ if kept.is_empty() => {}
-            _ => self.turns.push((from, kept.to_vec())),
-        }
-    }
+    /// The record, which the page's lens keeps after the connection has ended.
+    record: Arc<Mutex<Record>>,
 }
 
 impl Line {
@@ -72,7 +45,7 @@ impl Line {
                 }
             };
             let tap = Tap::with_settings(stream, Role::Server, settings, tell);
-            Line { tap, pause: AtomicU64::new(0), record: Mutex::default() }
+            Line { tap, pause: AtomicU64::new(0), record: Arc::default() }
         })
     }
 
@@ -81,20 +54,6 @@ impl Line {
     pub fn inject(&self, bytes: &[u8]) -> io::Result<()> {
         let count = self.send(&[IoSlice::new(bytes)])?;
         if count < bytes.len() { Err(io::ErrorKind::WriteZero.into()) } else { Ok(()) }
-    }
-
-    /// Returns the recorded conversation, as text that the example `explain` can read.
-    pub fn saved(&self) -> String {
-        let record = lock(&self.record);
-        let mut text =
-            "# A conversation that the playground of ws101 has recorded. To explain it again:\n\
-            #   cargo run --example explain -- FILE\n\n"
-                .to_owned();
-        text += &saved::write(&record.turns);
-        if record.left_out > 0 {
-            text += &format!("# {} more bytes passed and were not kept.\n", record.left_out);
-        }
-        text
     }
 
     /// Writes, and records the bytes that were written.
@@ -118,10 +77,14 @@ impl Line {
 
 /// Finds the lens that the request for a wire names, and gives it this line.
 fn attach(annotation: &Annotation, tabs: &Tabs, me: &Weak<Line>) -> Option<Arc<Lens>> {
-    let request = Request::parse(&annotation.bytes).ok().filter(|it| it.path() == "/wire")?;
+    // The annotation of a long head lacks the head's end, but the request line is enough.
+    let head = annotation.bytes.strip_prefix(b"\r\n").unwrap_or(&annotation.bytes);
+    let line = head.split_inclusive(|&byte| byte == b'\n').next()?;
+    let request = Request::parse(line).ok().filter(|it| it.path() == "/wire")?;
     let lens = tabs.lens(&request)?;
     *lock(&lens.line) = me.clone();
     if let Some(line) = me.upgrade() {
+        *lock(&lens.record) = line.record.clone();
         line.pause(Duration::from_millis(lens.pause.load(Relaxed)));
     }
     Some(lens)

@@ -344,7 +344,8 @@ $('close').onsubmit = event => {
   try {
     wire.close(code, reason);
   } catch (error) {
-    script(`close(${code}) threw ${error.name}: a page may close only with 1000 or 3000 to 4999`);
+    const rule = error.name === 'SyntaxError' ? 'a reason has at most 123 bytes' : 'a page may close only with 1000 or 3000 to 4999';
+    script(`close(${code}) threw ${error.name}: ${rule}`);
   }
 };
 $('reopen').onclick = () => openWire();
@@ -407,7 +408,7 @@ function askVerdict() {
 function openLink() {
   let digits = '';
   try {
-    digits = decodeURIComponent(location.hash.slice(1)).replace(/[\s+]/g, '');
+    digits = decodeURIComponent(location.hash.slice(1)).replace(/[\s+:]/g, '');
   } catch {
     return false;
   }
@@ -776,9 +777,12 @@ function download({ text }) {
 $('open').onchange = async () => {
   const [file] = $('open').files;
   if (!file) return;
-  if (file.size > 200_000) return note('This file is too large: a saved conversation has at most 200,000 bytes.');
-  ask('open', await file.text());
   $('open').value = '';
+  if (file.size > 200_000) return note('This file is too large: a saved conversation has at most 200,000 bytes.');
+  const text = await file.text();
+  // Each byte that isn't UTF-8 has become three bytes. The server would refuse so long a question, and close the lens.
+  if (text.includes('\ufffd')) return note('This file is not text, as a saved conversation is.');
+  ask('open', text);
 };
 
 function drawOpened(told) {

@@ -17,6 +17,7 @@ use ws101::{Error, Outbox, PreparedMessage, Request, Result, Sender, WebSocket};
 use crate::backlog::Backlog;
 use crate::coach::Coached;
 use crate::line::Line;
+use crate::record::Record;
 
 /// How many messages may wait in the queue of a slow tab. At one more, the server drops its wire.
 const WIRE_BOUND: usize = 48;
@@ -36,6 +37,8 @@ pub struct Lens {
     sender: Sender,
     /// The stream of the page's wire. It may end at any time, and the page may open another.
     pub line: Mutex<Weak<Line>>,
+    /// What has passed on the page's latest wire, which may have ended.
+    pub record: Mutex<Arc<Mutex<Record>>>,
     wire: Mutex<Option<Wire>>,
     /// The pause before each write on the wire, in milliseconds.
     pub pause: AtomicU64,
@@ -63,6 +66,7 @@ impl Lens {
             backlog: Backlog::new(move |text| of_thread.send(text).is_ok())?,
             sender,
             line: Mutex::new(Weak::new()),
+            record: Mutex::default(),
             wire: Mutex::default(),
             pause: AtomicU64::new(0),
             coached: Mutex::default(),

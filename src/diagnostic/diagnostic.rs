@@ -102,7 +102,8 @@ pub(crate) fn escape_char(c: char) -> Vec<char> {
     let misleads = matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
-        | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}');
+        | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}');
     match c.is_control() || misleads {
         true => c.escape_default().collect(),
         false => vec![c],
@@ -132,7 +133,7 @@ mod tests {
     fn characters_that_mislead_are_escaped_and_others_are_not() {
         let shown = escape;
         for c in
-            "\u{0}\u{1b}\u{7f}\u{9b}\u{ad}\u{61c}\u{180e}\u{202e}\u{2060}\u{2066}\u{fff9}\u{e0041}"
+            "\u{0}\u{1b}\u{7f}\u{9b}\u{ad}\u{61c}\u{180e}\u{202e}\u{2060}\u{2066}\u{fff9}\u{1bca0}\u{1d173}\u{e0041}"
                 .chars()
         {
             assert_eq!(shown(&c.to_string()), c.escape_default().to_string());

@@ -313,10 +313,13 @@ pub fn explain_request(bytes: &[u8], settings: &Settings) -> Vec<Annotation> {
 pub fn explain_response(bytes: &[u8], asked: &[u8], settings: &Settings) -> Vec<Annotation> {
     let mut conversation = Conversation::new(settings.clone());
     conversation.push(Role::Client, asked, &mut |_| {});
-    collect_annotations(|report| {
+    let mut annotations = collect_annotations(|report| {
         conversation.push(Role::Server, bytes, report);
         conversation.end(Role::Server, report);
-    })
+    });
+    // The response also decides about what the client sent after its request.
+    annotations.retain(|annotation| annotation.from == Role::Server);
+    annotations
 }
 
 /// Explains frames that the end `from` sends, without a handshake before them. They're explained as

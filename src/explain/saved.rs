@@ -13,6 +13,8 @@
 //!   bytes determine the sender: a request or a masked frame comes from a client.
 //! - A conversation that doesn't begin with a head counts as frames without a handshake.
 
+use std::ops::ControlFlow;
+
 use super::annotation::Annotation;
 use super::conversation::Conversation;
 use super::frames::FrameExplainer;
@@ -26,7 +28,7 @@ const LINE: usize = 24;
 /// as hex digits.
 const MAX_TEXT_LINE: usize = 4096;
 
-/// The number of bytes that [`explain_first`] explains before it checks whether it has enough
+/// The number of bytes that [`explain_each`] explains before it checks whether `report` wants more
 /// annotations.
 const PIECE: usize = 1024;
 
@@ -99,6 +101,24 @@ pub fn explain_first(
     most: usize,
 ) -> Vec<Annotation> {
     let mut told = Vec::new();
+    if most > 0 {
+        explain_each(turns, settings, deflate, &mut |annotation| {
+            told.push(annotation);
+            if told.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+    }
+    told
+}
+
+/// Like [`explain`], but passes each annotation to `report`, and stops when `report` returns
+/// `Break`. An annotation takes far more memory than a short frame, so that all annotations of a
+/// long conversation together may take a thousand times its size.
+pub fn explain_each(
+    turns: &[Turn],
+    settings: &Settings,
+    deflate: Option<DeflateParams>,
+    report: &mut dyn FnMut(Annotation) -> ControlFlow<()>,
+) {
     let begins_with_head = turns.first().is_some_and(|(_, bytes)| begins_with_head(bytes));
     let mut conversation = begins_with_head.then(|| Conversation::new(settings.clone()));
     let mut ends = [Role::Client, Role::Server].map(|from| {
@@ -108,35 +128,38 @@ pub fn explain_first(
     });
     let pieces =
         turns.iter().flat_map(|(from, bytes)| bytes.chunks(PIECE).map(|piece| (*from, piece)));
-    for (from, piece) in pieces {
-        if told.len() >= most {
-            break;
-        }
-        let mut report = |annotation| told.push(annotation);
-        match &mut conversation {
-            Some(conversation) => conversation.push(from, piece, &mut report),
-            None => ends[usize::from(from == Role::Server)].push(piece, &mut report),
-        }
-    }
-    if told.len() < most {
-        let mut report = |annotation| told.push(annotation);
-        match &mut conversation {
-            Some(conversation) => {
+    let mut flow = ControlFlow::Continue(());
+    // After the last piece, `None` stands for the end of both streams.
+    for piece in pieces.map(Some).chain([None]) {
+        let mut report = |annotation| {
+            if flow.is_continue() {
+                flow = report(annotation);
+            }
+        };
+        match (&mut conversation, piece) {
+            (Some(conversation), Some((from, piece))) => {
+                conversation.push(from, piece, &mut report);
+            }
+            (Some(conversation), None) => {
                 conversation.end(Role::Client, &mut report);
                 conversation.end(Role::Server, &mut report);
             }
-            None => ends.iter_mut().for_each(|frames| frames.end(&mut report)),
+            (None, Some((from, piece))) => {
+                ends[usize::from(from == Role::Server)].push(piece, &mut report);
+            }
+            (None, None) => ends.iter_mut().for_each(|frames| frames.end(&mut report)),
+        }
+        if flow.is_break() {
+            return;
         }
     }
-    told.truncate(most);
-    told
 }
 
 /// Writes the turns of a conversation as text that [`parse`] can read again. Lines of printable
-/// ASCII become quoted text, and all other bytes become hex digits.
+/// ASCII become quoted text, and all other bytes become hex digits. Omits a turn without bytes.
 pub fn write(turns: &[Turn]) -> String {
     let mut text = String::new();
-    for (from, bytes) in turns {
+    for (from, bytes) in turns.iter().filter(|(_, bytes)| !bytes.is_empty()) {
         let name = match from {
             Role::Client => "client",
             Role::Server => "server",
@@ -235,9 +258,12 @@ mod tests {
             (Role::Client, b"GET /\"\\ HTTP/1.1\r\nHost: a\r\n\r\n\x81\x80\0\0\0\0".to_vec()),
             (Role::Server, b"HTTP/1.1 101 \r\n\r\n".to_vec()),
             (Role::Client, (0..=255).collect()),
+            (Role::Server, Vec::new()),
+            (Role::Client, Vec::new()),
             (Role::Server, b"\n\r\n\n\r\r\n\xff\r\n".to_vec()),
         ];
-        assert_eq!(parse(&write(&turns)), Ok(turns));
+        let text = write(&turns);
+        assert_eq!(parse(&text), Ok(turns.into_iter().filter(|turn| !turn.1.is_empty()).collect()));
     }
 
     #[test]

@@ -341,6 +341,9 @@ async function code(page, browser, address) {
     await waitFor(other, '#frame-verdict', 'pong');
     assertEqual(await other.evaluate(() => decodeURIComponent(location.hash)), '#8a 00', 'hash');
     await other.close();
+    const colons = await open(browser, `http://${address}/#81:02:6f:6b`);
+    await waitFor(colons, '#frame-verdict', '"ok"');
+    await colons.close();
     await page.bringToFront();
   });
   await check('a conversation is saved, and opened again', async () => {
@@ -361,6 +364,14 @@ async function code(page, browser, address) {
     await waitFor(page, '#opened-list', 'text, 5 bytes, masked');
     await page.$$eval('#opened-list summary', (all) => all[2].click());
     await waitFor(page, '#opened-list .inside', 'opcode');
+    // A file that isn't text doesn't cost the page its lens.
+    await page.$eval('#open', (input) => {
+      const files = new DataTransfer();
+      files.items.add(new File([new Uint8Array(150_000).fill(0xff)], 'image.png'));
+      input.files = files.files;
+      input.dispatchEvent(new Event('change'));
+    });
+    await waitFor(page, '#note', 'not text');
   });
 }
 

@@ -187,6 +187,23 @@ fn a_truncated_or_invalid_deflate_stream_is_1007_and_explained_as_far_as_it_goes
 }
 
 #[test]
+fn the_four_omitted_bytes_are_appended_only_to_a_whole_message() {
+    let whole = COMPRESSED[0].0;
+    let bad_byte = b"\xc1\x08\0\x02\0\xfd\xff\xc3(\0";
+    for (bytes, is_appended) in [
+        (whole, true),
+        (&whole[..5], false),
+        (&whole[..3], false),
+        (&COMPRESSED[4].0[..5], false),
+        (bad_byte, false),
+    ] {
+        let told = told_compressed(bytes, Role::Server, deflate_params::DeflateParams::default());
+        let is_said = told[0].spans.iter().any(|span| span.meaning.contains("00 00 ff ff"));
+        assert_eq!(is_said, is_appended, "{told:#?}");
+    }
+}
+
+#[test]
 fn what_if_a_bomb_is_explained() {
     let agreed = deflate_params::DeflateParams::default();
     let (_, deflater) =

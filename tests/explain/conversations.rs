@@ -102,6 +102,18 @@ fn rfc_9110_section_15_2_an_interim_response_is_explained_and_the_answer_follows
 }
 
 #[test]
+fn explain_response_tells_nothing_of_what_the_client_sent() {
+    let answer = format!("{ANSWER}\u{1}\u{0}");
+    for rest in [&b"\x81\x80\0\0\0\0\x81\x85\0\0\0\0"[..], b"\x80\0unread"] {
+        let asked = [&request_head()[..], rest].concat();
+        for answer in [answer.as_bytes(), b"HTTP/1.1 403 \r\n\r\n"] {
+            let told = explain_response(answer, &asked, &settings());
+            assert_tiles(&told, answer, "the response alone");
+        }
+    }
+}
+
+#[test]
 fn what_if_the_answer_comes_while_the_client_is_within_a_frame() {
     let client = [&request_head()[..], b"\x81\x85\0\0\0\0Hel"].concat();
     for answer in [ANSWER, "HTTP/1.1 400 \r\n\r\n"] {

@@ -102,6 +102,26 @@ fn an_answer_is_taken_only_if_it_fits_the_key() {
 }
 
 #[test]
+fn rfc_9112_section_5_2_a_folded_field_of_a_response_is_explained_as_its_client_reads_it() {
+    let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\nHost:";
+    let asked = String::from_utf8(request_head()).unwrap().replace("Host:", offer);
+    let answer = "HTTP/1.1 101 \r\nUpgrade: websocket\r\nConnection: close,\r\n\tUpgrade\r\n\
+        Sec-WebSocket-Accept:\r\n s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+        Sec-WebSocket-Extensions:\r\n permessage-deflate;\r\n server_no_context_takeover\r\n\r\n";
+    let told = explain_response(answer.as_bytes(), asked.as_bytes(), &settings());
+    assert_tiles(&told, answer.as_bytes(), answer);
+    assert!(matches!(told[0].verdict, Verdict::Fine), "{told:#?}");
+    let meaning = |value: &str| {
+        let span = told[0].spans.iter().find(|span| span.value == value);
+        span.unwrap_or_else(|| panic!("no {value} in {told:#?}")).meaning.as_str()
+    };
+    assert!(meaning("close, Upgrade").starts_with("names the fields"));
+    assert!(meaning("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=").starts_with("it fits the key"));
+    assert!(meaning("permessage-deflate").starts_with("the offer is accepted"));
+    assert!(meaning("server_no_context_takeover").starts_with("the server begins"));
+}
+
+#[test]
 fn an_extension_that_the_client_offered_gives_its_bit_a_meaning() {
     let offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
     let asked =
@@ -365,6 +385,30 @@ fn the_work_of_explaining_parameters_is_linear_in_their_number() {
     let least = |count| (0..3).map(|_| explain_of(count)).min().unwrap();
     let (few, many) = (least(1000), least(32_000));
     assert!(many < few * 96, "32 times as many parameters took {many} ns instead of {few}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_work_for_a_head_does_not_depend_on_what_comes_after_it() {
+    use ws101::explain::heads::{ArrivingHead, EndedHead};
+    let explain_before = |rest: usize| {
+        let mut bytes = request_head();
+        let length = bytes.len();
+        bytes.resize(length + rest, b' ');
+        let before = used();
+        for _ in 0..500 {
+            let (count, end) = ArrivingHead::new(&settings(), 0).push(&bytes);
+            assert!(count == length && matches!(end, Some(EndedHead::Whole)));
+        }
+        used() - before
+    };
+    let least = |rest| (0..3).map(|_| explain_before(rest)).min().unwrap();
+    let (none, much) = (least(0), least(8 << 20));
+    // The clock counts in steps of some milliseconds.
+    assert!(
+        much < none * 10 + 100_000_000,
+        "with 8 MiB after the head it took {much} ns instead of {none}"
+    );
 }
 
 #[test]

@@ -7,10 +7,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{channel, sync_channel};
 use std::time::Duration;
 
+use ws101::frames::header::Role;
 use ws101::{Client, Error, Limits, Message, WebSocket};
 
 #[path = "../../examples/playground/backlog.rs"]
 mod backlog;
+#[path = "../../examples/playground/record.rs"]
+mod record;
 
 /// Longer than anything takes: it only ends a test that would hang.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -258,6 +261,48 @@ fn a_conversation_is_saved_as_text_and_explained_again() {
 }
 
 #[test]
+fn a_saved_conversation_of_any_length_is_short_enough_to_be_opened() {
+    let mut record = record::Record::default();
+    for _ in 0..10_000 {
+        record.add(Role::Client, b"\x81\x80\0\0\0\0");
+        record.add(Role::Server, b"\x81\0");
+    }
+    let saved = record.saved();
+    // `page.js` opens no larger file.
+    assert!(saved.len() <= 200_000, "{}", saved.len());
+    let turns = ws101::explain::saved::parse(&saved).unwrap();
+    assert!(turns.len() > 5_000 && saved.contains("more bytes passed"), "{}", turns.len());
+}
+
+#[test]
+fn a_conversation_that_has_ended_is_saved_with_its_close() {
+    let playground = Playground::start("127.0.0.1:0");
+    let (mut lens, ticket) = playground.lens();
+    let mut wire = playground.wire(&ticket);
+    echo(&mut wire, "Hello");
+    wire.close(1000, "enough").unwrap();
+    hear(&mut lens, "\"open\":true");
+    hear(&mut lens, "\"open\":false");
+    lens.send("save\n").unwrap();
+    let saved = hear(&mut lens, "\"about\":\"saved\"");
+    assert!(saved.contains("server 88 08 03 e8 65 6e 6f 75 67 68"), "{saved}");
+}
+
+#[test]
+fn a_wire_with_a_long_head_is_shown_wherever_its_annotation_is_cut() {
+    let playground = Playground::start("127.0.0.1:0");
+    let (mut lens, ticket) = playground.lens();
+    let name = "X-".to_owned() + &"a-name-that-is-cut-".repeat(20);
+    let wire = Client::new(format!("ws://{}/wire?ticket={ticket}", playground.address));
+    let wire = wire.header("Cookie", "c".repeat(3700)).header(name, "x");
+    echo(&mut wire.connect().unwrap(), "Hello");
+    let told = hear(&mut lens, "\"what\":\"request\"");
+    // What the annotation keeps of the head ends within the name.
+    assert!(told.contains("612d6e616d65") && !told.contains("3a20780d0a"), "{told}");
+    hear(&mut lens, "\"title\":\"text, 5 bytes, masked\"");
+}
+
+#[test]
 fn a_lens_shows_the_code_behind_a_field() {
     let playground = Playground::start("127.0.0.1:0");
     let (mut lens, _) = playground.lens();
@@ -302,6 +347,23 @@ fn explain_in_a_terminal_takes_bytes_files_and_standard_input() {
         let (ok, _, complaint) = run(bad);
         assert!(!ok && complaint.starts_with("explain: "), "{bad:?}: {complaint}");
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn explain_in_a_terminal_prints_a_file_of_many_frames_in_little_memory() {
+    let file = std::env::temp_dir().join(format!("ws101-many-frames-{}", std::process::id()));
+    std::fs::write(&file, b"\x81\0".repeat(1 << 20)).unwrap();
+    let mut shell = Command::new("sh");
+    let script = "ulimit -v 300000; exec \"$0\" \"$1\"";
+    shell.arg("-c").arg(script).arg(program("explain").get_program()).arg(&file);
+    let mut explain = shell.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(explain.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let output = explain.wait_with_output().unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(line, "server → client, byte 0: text, 0 bytes\n");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// The coach's last word about a run.

@@ -170,7 +170,7 @@ fn each_field_and_verdict_of_frames_leads_to_code_that_names_its_section() {
         assert_linked(&told, &format!("{bytes:02x?}"));
         verdicts.extend(told.iter().filter_map(of_verdict).map(|anchor| anchor.id));
     }
-    assert_eq!(verdicts.len(), 14, "{verdicts:?}");
+    assert_eq!(verdicts.len(), 15, "{verdicts:?}");
 }
 
 #[test]
@@ -182,6 +182,7 @@ fn each_field_and_verdict_of_a_request_leads_to_code_that_names_its_section() {
     for (heading, status, head) in refused() {
         let told = explain_request(head.as_bytes(), &settings);
         assert_linked(&told, &head);
+        assert_linked(&explain_request(format!("\r\n{head}").as_bytes(), &settings), &head);
         assert_eq!(told[0].verdict.code(), Some(status), "{heading}");
         met.insert(heading);
     }
@@ -224,6 +225,12 @@ fn each_field_and_verdict_of_a_response_leads_to_code_that_names_its_section() {
         format!("HTTP/1.1 100 Continue\r\n\r\n{good}"),
         good.replace("websocket\r", "h2c\r"),
         good.replace("Connection: Upgrade", "Connection: close"),
+        good.replace("Connection: Upgrade", "Connection: Upgrade:x"),
+        good.replace("\r\n\r\n", "\r\nX: folded,\r\n\tand again\r\n \r\n\r\n"),
+        good.replace("Connection: Upgrade", "Connection: close,\r\n x"),
+        good.replace("Upgrade: websocket", " folded\r\nUpgrade: websocket"),
+        good.replace("Upgrade: websocket", "no header"),
+        format!("\r\n{good}"),
         good.replace("s3pP", "x3pP"),
         good.replace("chat", "other"),
         good.replace("=9", "=99"),
@@ -318,6 +325,43 @@ fn the_trace_of_a_continuation_knows_whether_its_message_is_text() {
             assert!(found.contains(&yes) && !found.contains(&no), "{bytes:02x?}: {found:?}");
             assert!(found.ends_with(&["receive", "handler"]), "{bytes:02x?}: {found:?}");
         }
+    }
+}
+
+#[test]
+fn a_verdict_leads_to_the_lines_that_found_the_fault() {
+    let decides = |told: &[Annotation]| -> Vec<&str> {
+        told.iter().filter_map(of_verdict).map(|anchor| anchor.id).collect()
+    };
+    // A text whose end is wrong, and one with a wrong byte.
+    for (text, id) in [(&b"a\xe2"[..], "text.end"), (b"a\xe2(", "text.message")] {
+        let frame = [&[0x81, text.len() as u8], text].concat();
+        assert_eq!(decides(&explain_frames(&frame, Role::Server, &settings())), [id]);
+    }
+    // The peer's words don't mislead.
+    let answer = "HTTP/1.1 101 \r\nUpgrade: websocket\r\nConnection: Upgrade:x\r\n\r\n";
+    let told = explain_response(answer.as_bytes(), &request_head(), &settings());
+    assert_eq!(decides(&told), ["answer.connection"]);
+    for (answer, id) in [
+        ("HTTP/1.1 101 \r\nX: \x01", "head.bytes"),
+        ("HTTP/1.1 101 \r\nno header\r\n\r\n", "head.field"),
+        ("SSH-2.0-x\r\n\r\n", "status.line"),
+    ] {
+        let told = explain_response(answer.as_bytes(), &request_head(), &settings());
+        assert_eq!(decides(&told), [id], "{answer:?}");
+    }
+}
+
+#[test]
+#[cfg(feature = "deflate")]
+fn a_compressed_message_that_is_cut_leads_to_the_lines_that_end_it() {
+    for (bytes, id) in [
+        (&b"\xc2\x04\xf2\x48\xcd\xc9"[..], "inflate.end"),
+        (b"\xc2\x01\x07", "inflate"),
+        (b"\xc1\x07\0\x01\0\xfe\xff\xe2\0", "text.end"),
+    ] {
+        let told = told_compressed(bytes, Role::Server, DeflateParams::default());
+        assert_eq!(of_verdict(&told[0]).map(|anchor| anchor.id), Some(id), "{bytes:02x?}");
     }
 }
 

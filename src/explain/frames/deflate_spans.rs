@@ -14,7 +14,6 @@
 use super::header_bits::span_of_bits;
 use super::payload_decoder::{Findings, MessageContext};
 use crate::explain::annotation::{Span, bits_of_bytes, hex, quoted};
-use crate::frames::header::Header;
 use crate::frames::message::MessageKind;
 
 /// The bit in a DEFLATE block's first byte that marks the last block of a stream.
@@ -30,14 +29,13 @@ const AFTER_TYPE: u8 = 0b1111_1000;
 /// `length` is the number of payload bytes that have arrived, and `shown` holds the first of these
 /// bytes, unmasked.
 pub fn spans(
-    header: &Header,
     context: MessageContext,
     found: &Findings,
     at: u64,
     length: u64,
     shown: &[u8],
 ) -> Vec<Span> {
-    let (value, meaning) = describe_inflated(header, context, found, length, shown);
+    let (value, meaning) = describe_inflated(context, found, length, shown);
     let payload = |from, value, meaning| Span {
         bits: bits_of_bytes(from..at + length),
         field: "payload".into(),
@@ -110,7 +108,6 @@ fn describe_block(first: u8) -> BlockDescription {
 /// the payload, if anything. If ws101 was built without the `deflate` feature, the value is the
 /// compressed bytes, and the meaning says that they can't be inflated.
 fn describe_inflated(
-    header: &Header,
     context: MessageContext,
     found: &Findings,
     length: u64,
@@ -128,7 +125,7 @@ fn describe_inflated(
     let mut meaning = format!("{length} bytes that inflate to {}", inflated.length);
     match found.deflate_error {
         Some(why) => meaning += why,
-        None if header.fin => meaning += ", with 00 00 ff ff appended again",
+        None if found.inflates_whole => meaning += ", with 00 00 ff ff appended again",
         None => {}
     }
     if found.begins && found.bytes_in_window > 0 {

@@ -36,7 +36,7 @@ pub fn spans(
         Opcode::Ping => one(quoted(shown), "the pong returns the same bytes", "§5.5.2"),
         Opcode::Pong => one(quoted(shown), "the payload of the ping, if it answers one", "§5.5.3"),
         _ if context.opaque => one(hex(shown, 16), "as the agreed extension codes it", "§9.2"),
-        _ if context.compressed => deflate_spans::spans(header, context, found, at, length, shown),
+        _ if context.compressed => deflate_spans::spans(context, found, at, length, shown),
         Opcode::Text | Opcode::Binary | Opcode::Continuation => {
             match (context.inside, &found.wrong) {
                 (Some(MessageKind::Text), Some(wrong)) => {

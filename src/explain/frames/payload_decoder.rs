@@ -79,6 +79,8 @@ pub struct Findings {
     /// without context takeover. Meaningful only for a message's first payload bytes (see
     /// `begins`).
     pub bytes_in_window: u64,
+    /// Whether this payload ends a compressed message whose DEFLATE data is valid and complete.
+    pub inflates_whole: bool,
     /// Why the payload isn't valid DEFLATE, as an addition to a text. For example, it adds `, and
     /// then aren't DEFLATE` to `9 bytes that inflate to 4`. `None` if the payload is valid or isn't
     /// compressed.
@@ -219,6 +221,7 @@ impl PayloadDecoder {
             self.found.deflate_error =
                 whole.is_err().then_some(", and don't end where a block does");
             whole?;
+            self.found.inflates_whole = true;
         }
         self.message.finish().map(drop).inspect_err(|_| {
             let (begun, passed) = (std::mem::take(&mut self.text.begun), self.text.passed);

@@ -176,7 +176,8 @@ pub fn extension_spans(
     most: usize,
     negotiation: &mut Negotiation,
 ) -> Option<Vec<Span>> {
-    let head = Head::parse(&[b"\r\n", line].concat()).ok().filter(|_| line.ends_with(b"\r\n"))?;
+    let head = Head::parse_response(&[b"\r\n", line].concat()).ok();
+    let head = head.filter(|_| line.ends_with(b"\r\n"))?;
     let (name, _) = head.fields().next().filter(|(name, _)| name.eq_ignore_ascii_case(HEADER))?;
     let mut told = Vec::new();
     for one in &extension::parse(&head).ok()? {
@@ -202,8 +203,8 @@ pub fn extension_spans(
     for ((&begin, end), (field, (meaning, section))) in begins.iter().zip(ends).zip(told).take(most)
     {
         let (field, start) = if begin == 0 { (name, after_name) } else { (field, begin) };
-        let value = visible(line[start..end].trim_ascii(), 200);
-        let value = value.trim_matches([',', ';', ' ']).to_owned();
+        let value = String::from_utf8_lossy(&line[start..end]);
+        let value = visible(value.trim_matches([',', ';', ' ', '\t', '\r', '\n']).as_bytes(), 200);
         let bits = bits_of_bytes(at + begin as u64..at + end as u64);
         spans.push(Span { bits, field: field.into(), value, meaning, section });
     }

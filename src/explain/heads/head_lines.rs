@@ -1,8 +1,11 @@
 //! Explains each line of a head in one span, which includes the line's CR LF. A
-//! `Sec-WebSocket-Extensions` line has several spans.
+//! `Sec-WebSocket-Extensions` line has several spans. In a response, the lines of a folded field
+//! have one span together, because a client reads them as one (RFC 9112 §5.2).
 //!
 //! [`Head`] splits a line into name and value. [`heads`](super) decides whether the line is
 //! allowed.
+
+use std::iter;
 
 use super::extensions::{Negotiation, extension_spans};
 use super::header_glossary::purpose;
@@ -29,7 +32,7 @@ pub fn spans(
     let mut spans = Vec::new();
     let (mut interim, mut room) = (false, MAX_ELEMENTS);
     let (mut at, mut is_first) = (0, true);
-    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+    for line in lines(what, bytes) {
         let end = at + line.len() as u64;
         let is_skipped = at == 0 && line == b"\r\n" && what == AnnotationKind::Request;
         match extension_spans(line, at, room, &mut negotiation) {
@@ -54,6 +57,16 @@ pub fn spans(
         at = end;
     }
     spans
+}
+
+/// Splits a head into its lines, each with its CR LF. In a response, a line that begins with white
+/// space belongs to the field before it, but no line continues the status line.
+fn lines(what: AnnotationKind, bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let end = bytes.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |end| end + 1);
+    let (first, fields) = bytes.split_at(end);
+    let continues =
+        move |next: u8| what == AnnotationKind::Response && matches!(next, b' ' | b'\t');
+    iter::once(first).chain(fields.chunk_by(move |&byte, &next| byte != b'\n' || continues(next)))
 }
 
 /// The header fields that a client checks in a 101 by §4.1. In a response, their spans name §4.1.
@@ -120,7 +133,7 @@ fn field_line(line: &[u8], key: Option<&str>, interim: bool) -> [String; 3] {
     if !line.ends_with(b"\r\n") {
         return ["incomplete".into(), text, "a line whose end has not arrived".into()];
     }
-    let Ok(head) = Head::parse(&[b"\r\n", line].concat()) else {
+    let Ok(head) = Head::parse_response(&[b"\r\n", line].concat()) else {
         return ["no header".into(), text, "this line isn't `Name: value`".into()];
     };
     let Some((name, value)) = head.fields().next() else {

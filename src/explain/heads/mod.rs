@@ -61,6 +61,9 @@ impl Default for Settings {
     }
 }
 
+/// The maximum number of bytes that one call of [`ArrivingHead::push`] appends.
+const PIECE: usize = 1024;
+
 /// The HTTP head of a request or response while its bytes arrive.
 #[derive(Debug)]
 pub struct ArrivingHead {
@@ -86,13 +89,16 @@ impl ArrivingHead {
         ArrivingHead { start, scan, bytes: Vec::new() }
     }
 
-    /// Appends bytes up to the end of the head, and returns how many it has appended. Also returns
-    /// how the head has ended, or `None` if more bytes must arrive.
+    /// Appends bytes up to the end of the head, but not all of them at once, and returns how many
+    /// it has appended. Also returns how the head has ended, or `None` if more bytes must follow.
     pub fn push(&mut self, bytes: &[u8]) -> (usize, Option<EndedHead>) {
         let before = self.bytes.len();
-        self.bytes.extend_from_slice(bytes);
+        // Many short heads may be in `bytes`. If each of them copied all the rest, the work would
+        // be quadratic.
+        let piece = &bytes[..bytes.len().min(PIECE)];
+        self.bytes.extend_from_slice(piece);
         let end = match self.scan.advance(&self.bytes) {
-            Ok(None) => return (bytes.len(), None),
+            Ok(None) => return (piece.len(), None),
             Ok(Some(_)) => EndedHead::Whole,
             Err(refusal) => EndedHead::Bad(refusal),
         };

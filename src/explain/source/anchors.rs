@@ -273,9 +273,9 @@ const ANCHORS: &[Anchor] = &[
     ),
     anchor("text", ("frames/utf8.rs", "Text::push"), "check(whole)", "§8.1", C06),
     anchor("text.character", ("frames/utf8.rs", "Text::push_to_incomplete"), "", "§8.1", C06),
-    anchor("text.end", ("frames/utf8.rs", "Text::finish"), "", "§8.1", C06),
     anchor("text.message", APPEND, "Violation::TextNotUtf8", "§5.4", C06),
     anchor("binary", APPEND, "self.bytes.extend_from_slice", "§5.4", C06),
+    anchor("text.end", ("frames/utf8.rs", "Text::finish"), "", "§8.1", C06),
     anchor("message", ("frames/assembler.rs", "Assembler::finish"), "", "§5.4", C06),
     anchor("close.half", CLOSE, "Violation::CloseOfOneByte", "§5.5.1", C07),
     anchor("close.code", CLOSE, "Violation::CloseCode(code)", "§5.5.1", C07),
@@ -344,8 +344,8 @@ pub const HANDSHAKE_ERRORS: &[(&str, &str)] = &[
 ];
 
 /// The header fields that can make a 101 invalid. Each pair begins with the field's name and its
-/// colon, as the diagnostics about the field show it. The second part is the id of the anchor on
-/// the lines that validate the field.
+/// colon, with which the diagnostic's `seen` begins. The second part is the id of the anchor on the
+/// lines that validate the field.
 pub(super) const WRONG_101: &[(&str, &str)] = &[
     ("Upgrade:", "answer.upgrade"),
     ("Connection:", "answer.connection"),

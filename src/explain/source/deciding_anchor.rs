@@ -106,8 +106,17 @@ fn of_parameter(span: &Span, is_offer: bool) -> &'static str {
 /// `None` if the bytes break no rule or are merely incomplete. Also returns `None` if the tables
 /// lack the heading of a refusal or handshake error, which would be a bug.
 pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
+    let means = |words| annotation.spans.iter().any(|span| span.meaning.contains(words));
+    let has_field = |name| annotation.spans.iter().any(|span| span.field == name);
     let id = match &annotation.verdict {
         Verdict::Fine | Verdict::Incomplete(_) => return None,
+        // The message's end broke the rule, and not its bytes.
+        Verdict::Broken(Violation::NotDeflate) if means("don't end where a block does") => {
+            "inflate.end"
+        }
+        Verdict::Broken(Violation::TextNotUtf8) if means("the text ends inside a character") => {
+            "text.end"
+        }
         Verdict::Broken(violation) => of_violation(*violation, annotation.inflated.is_some()),
         Verdict::Refused(refusal) => {
             let is_old = refusal.diagnostic().seen.contains("HTTP/1.0");
@@ -118,10 +127,14 @@ pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
         }
         Verdict::Rejected(rejection) => {
             let seen = &rejection.diagnostic.seen;
-            let wrong = WRONG_101.iter().find(|(name, _)| seen.contains(name));
+            let wrong = WRONG_101.iter().find(|(name, _)| seen.starts_with(name));
             match wrong {
                 Some((_, id)) if rejection.status == Some(101) => id,
-                _ => of_handshake_error(&rejection.diagnostic)?,
+                _ => match of_handshake_error(&rejection.diagnostic)? {
+                    "status.line" if !has_field("end of head") => "head.bytes",
+                    "status.line" if has_field("no header") => "head.field",
+                    id => id,
+                },
             }
         }
     };

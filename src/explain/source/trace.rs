@@ -312,8 +312,11 @@ impl Trace<'_> {
             "head.field",
             format!("{lines} lines and parts of them, each with name and colon"),
         )?;
-        Head::parse(&annotation.bytes)
-            .ok()
-            .filter(|_| annotation.length <= annotation.bytes.len() as u64)
+        let bytes = &annotation.bytes;
+        let parsed = match annotation.what {
+            AnnotationKind::Response => Head::parse_response(bytes),
+            _ => Head::parse(bytes.strip_prefix(b"\r\n").unwrap_or(bytes)),
+        };
+        parsed.ok().filter(|_| annotation.length <= bytes.len() as u64)
     }
 }
