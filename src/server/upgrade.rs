@@ -123,11 +123,14 @@ pub(crate) fn upgrade(
     let mut buffer = Buffer::default();
     let request = requester
         .run_or_respond_500(|| requester.read_request(&mut buffer, deadline, certificates));
+    // RFC 9110 §9.3.2: a response to HEAD has no body. (A head that is refused is still unread.)
+    requester.wants_body = match &request {
+        Ok(Some(request)) => request.method() != "HEAD",
+        Ok(None) | Err(_) => !buffer.unread().starts_with(b"HEAD "),
+    };
     let Some(request) = requester.or_refuse(request)? else {
         return Err(Error::ConnectionLost(ErrorKind::UnexpectedEof.into()));
     };
-    // RFC 9110 §9.3.2: a response to HEAD has no body.
-    requester.wants_body = request.method() != "HEAD";
     // 4. The decision on this request, by the RFCs and the server's rules.
     let agreement = match requester.or_refuse(decide(&request, &options.rules))? {
         Decision::Switch(agreement) => agreement,

@@ -199,6 +199,15 @@ fn server_asks_its_http_handler_whatever_the_method_and_the_version() {
     peer.write(head("HEAD /other HTTP/1.1", &["Host: a"]));
     let answer = read_all(&mut peer);
     assert!(answer.starts_with("HTTP/1.1 404 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+    // A head that is refused before all of it is understood begins with its method.
+    let many_lines = head("HEAD / HTTP/1.1", &["a: b"; 101]);
+    for (bad, status) in [("HEAD / HTTP/2.0\r\n\r\n", 505), (&many_lines, 431)] {
+        let mut peer = server.dial();
+        peer.write(bad);
+        let answer = read_all(&mut peer);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+    }
     // What asks for a WebSocket, asks with a GET of HTTP/1.1.
     refuses(&server, request(&[]).replace("GET / ", "POST /chat "), 405, &[]);
     refuses(&server, request(&[]).replace(" / HTTP/1.1", " /chat HTTP/1.0"), 505, &["nginx"]);
