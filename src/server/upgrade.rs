@@ -229,8 +229,14 @@ impl Requester<'_> {
     fn without_head(&self, why: NoHead, is_empty: bool) -> Option<Refusal> {
         let is_stopping = self.registry.is_stopping();
         let was_evicted = self.pending.was_evicted();
+        // Over TLS, some clients close without a close_notify.
+        let has_ended = match &why {
+            NoHead::Ended => true,
+            NoHead::Broken(error) => error.kind() == ErrorKind::UnexpectedEof,
+            NoHead::Bad(_) | NoHead::Late => false,
+        };
         // (An eviction or a stop also ends the stream, but then the client still waits.)
-        if matches!(why, NoHead::Ended) && is_empty && !is_stopping && !was_evicted {
+        if has_ended && is_empty && !is_stopping && !was_evicted {
             log::debug!("{} closed without a byte", self.id);
             return None;
         }

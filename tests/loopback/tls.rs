@@ -457,6 +457,26 @@ fn pages_are_served_over_tls() {
 }
 
 #[test]
+fn a_client_that_closes_without_a_byte_over_tls_is_no_refused_request_even_without_close_notify() {
+    let server = secure(|server| server, echo_handler);
+    for notify in [true, false] {
+        let mut peer = server.dial();
+        while peer.conn.is_handshaking() {
+            peer.conn.complete_io(&mut peer.sock).unwrap();
+        }
+        if notify {
+            peer.conn.send_close_notify();
+            peer.flush().unwrap();
+        }
+        peer.sock.shutdown(Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        let _ = peer.read_to_end(&mut answer);
+        assert_eq!(String::from_utf8_lossy(&answer), "", "{notify}");
+    }
+    assert_eq!(server.running.handle.counters().refused, [].into());
+}
+
+#[test]
 fn section_10_2_server_lets_in_no_http_page_of_its_own_host_over_tls() {
     let server = secure(|server| server, echo_handler);
     let host = server.running.address;
