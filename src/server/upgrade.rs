@@ -303,8 +303,11 @@ impl Requester<'_> {
             return self.refuse(refusal_without_room("too many pages are being made"));
         };
         self.pending.suspend_for_page();
-        let page = self.run_or_respond_500(|| http(request));
-        drop(slot);
+        let page = self.run_or_respond_500(|| {
+            // The slot is freed before any response is written, even if `http` panics.
+            let _slot = slot;
+            http(request)
+        });
         let Some(page) = page else {
             return self.refuse(refusal_of_plain_http(request, &options.rules, true));
         };

@@ -3,6 +3,7 @@
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex, Weak};
@@ -133,6 +134,35 @@ fn server_makes_a_bounded_number_of_pages_at_a_time_and_answers_the_next_with_50
         assert_eq!(peer.read_response().body, "made");
     }
     drop(refused);
+}
+
+#[test]
+fn a_page_that_panicked_is_no_longer_being_made_while_its_500_is_sent() {
+    let page = |request: &ws101::Request| match request.path() {
+        "/bad" => panic!("on purpose"),
+        _ => Some(Response::text("made")),
+    };
+    let limits = Limits { max_waiting: 1, ..Limits::default() };
+    let server = Arc::new(Server::without_listener().limits(limits).http(page));
+    let asking = |path: &str| [plain().replace(" / ", &format!(" {path} ")), String::new()];
+    // The second client asks for its page before the first one has closed.
+    let (for_second, second) = (server.clone(), asking("/"));
+    let mut reads = asking("/bad").into_iter();
+    let (tell, told) = channel();
+    let (first, answer) = in_memory(move |_| {
+        let bytes = reads.next().unwrap_or_default();
+        if bytes.is_empty() {
+            let mut reads = second.clone().into_iter();
+            let (stream, answer) = in_memory(move |_| reads.next().unwrap_or_default().into());
+            let _ = for_second.accept(stream);
+            tell.send(answer.lock().unwrap().clone()).unwrap();
+        }
+        bytes.into()
+    });
+    assert!(catch_unwind(AssertUnwindSafe(|| server.accept(first))).is_err());
+    assert!(answer.lock().unwrap().starts_with(b"HTTP/1.1 500 "));
+    let answer = told.recv_timeout(PATIENCE).unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
 }
 
 #[test]
