@@ -313,8 +313,13 @@ impl Requester<'_> {
         };
         log::debug!("{} gets a plain HTTP answer", self.id);
         self.pending.make_evictable_for_response();
+        // If this page can't be sent, `respond_and_close` sends a 500 instead.
+        let misuse = page.head(None).err();
+        if misuse.is_some() {
+            self.registry.totals.count_refused(500);
+        }
         self.respond_and_close(page);
-        Error::PageServed
+        misuse.map_or(Error::PageServed, Error::from)
     }
 
     /// Runs a step that may call the application's code: `authorize`, `http`, `wrap_stream`, or the

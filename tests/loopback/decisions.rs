@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
+use ws101::diagnostic::misuse::Misuse;
 use ws101::{Error, Limits, Refusal, Response, Server};
 
 use crate::support::{
@@ -1207,6 +1208,15 @@ fn refused_counts_the_status_that_was_sent() {
         peer.read_end();
     }
     assert_eq!(server.handle.counters().refused, [(500, 2), (403, 1)].into());
+    // A page that can't be sent is a 500, too, and the caller of `accept` learns why.
+    let page = |_: &ws101::Request| Some(Response::text("a").header("A", "b\r\nc"));
+    let mut reads = [head("GET / HTTP/1.1", &["Host: a"]), String::new()].into_iter();
+    let (stream, written) = in_memory(move |_| reads.next().unwrap_or_default().into());
+    let server = Server::without_listener().http(page);
+    let ended = server.accept(stream).map(drop);
+    assert!(matches!(ended, Err(Error::Misuse(Misuse::Header(..)))), "{ended:?}");
+    assert!(written.lock().unwrap().starts_with(b"HTTP/1.1 500 "));
+    assert_eq!(server.handle().counters().refused, [(500, 1)].into());
 }
 
 // Any byte anywhere.
