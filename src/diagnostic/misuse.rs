@@ -65,10 +65,15 @@ impl Misuse {
             Misuse::ControlTooLong(length) => Diagnostic::about("ping or reason too long", length),
             Misuse::CloseCode(code) => Diagnostic::about("close code that may not be sent", code),
             Misuse::NotUtf8 => Diagnostic::about("text to send not UTF-8", ""),
-            Misuse::Header(name, value) => Diagnostic::about(
-                "not a header to send",
-                format!("{}: {}", quote(name), quote(value)),
-            ),
+            Misuse::Header(name, value) => {
+                // The value may be a secret, such as a cookie or a token, and the text may be logged.
+                let is_forbidden = |byte: u8| byte != b'\t' && byte.is_ascii_control();
+                let forbidden = value.bytes().enumerate().find(|&(_, byte)| is_forbidden(byte));
+                let place = forbidden.map_or(String::new(), |(at, byte)| {
+                    format!(", with byte {byte:#04x} at offset {at} of its value")
+                });
+                Diagnostic::about("not a header to send", quote(name) + &place)
+            }
             Misuse::Subprotocol(name) => Diagnostic::about("not a subprotocol", quote(name)),
             Misuse::NeverMatches(setting, value) => Diagnostic::about(
                 "a rule that never matches",
