@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -358,6 +358,63 @@ fn a_server_that_stops_without_grace_still_sends_each_client_a_close() {
     for peer in &mut peers {
         let close = peer.read_frame();
         assert_eq!((close.first, &close.payload[..2]), (0x88, &[3, 233][..]));
+    }
+}
+
+/// A stream whose first write waits until the test lets it go on.
+struct Held {
+    stream: Arc<dyn Stream>,
+    go: Mutex<Option<Receiver<()>>>,
+}
+
+impl Stream for Held {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(into)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        if let Some(go) = self.go.lock().unwrap().take() {
+            let _ = go.recv_timeout(PATIENCE);
+        }
+        self.stream.write(slices)
+    }
+
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.stream.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.stream.set_write_timeout(timeout)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.stream.shutdown(how)
+    }
+}
+
+#[test]
+fn a_connection_whose_101_is_written_after_the_grace_is_aborted_too() {
+    let (go, wait) = channel();
+    let wait = Mutex::new(Some(wait));
+    let held = move |stream| -> Arc<dyn Stream> {
+        Arc::new(Held { stream, go: Mutex::new(wait.lock().unwrap().take()) })
+    };
+    let server = serve(|server| server.wrap_stream(held), echo_handler);
+    let mut peer = server.dial();
+    peer.write(request(&[]));
+    server.wait_until(|counters| counters.open == 1);
+    let handle = server.handle.clone();
+    server.stop(Duration::ZERO).unwrap();
+    go.send(()).unwrap();
+    assert_eq!(peer.read_response().status, 101);
+    let close = peer.read_frame();
+    assert_eq!((close.first, &close.payload[..2]), (0x88, &[3, 233][..]));
+    // The peer answers nothing, and its stream ends all the same.
+    peer.read_end();
+    let start = Instant::now();
+    while handle.counters().open > 0 {
+        assert!(start.elapsed() < PATIENCE, "{:?}", handle.counters());
+        thread::yield_now();
     }
 }
 
