@@ -30,7 +30,7 @@
 //!   authorization is slow counts towards `max_connections`, and can't be evicted.
 
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -238,6 +238,8 @@ impl Requester<'_> {
         // (An eviction or a stop also ends the stream, but then the client still waits.)
         if has_ended && is_empty && !is_stopping && !was_evicted {
             log::debug!("{} closed without a byte", self.id);
+            // Over TLS, this sends a close_notify (RFC 8446 §6.1).
+            let _ = self.stream.shutdown(Shutdown::Write);
             return None;
         }
         Some(refusal_without_head(why, is_stopping, was_evicted))
