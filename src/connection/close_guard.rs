@@ -11,6 +11,7 @@
 //! long the connection was open, and how many messages and bytes it carried.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -92,8 +93,13 @@ impl CloseGuard {
 impl Drop for CloseGuard {
     fn drop(&mut self) {
         let close = Close { code: CloseCode(self.code.load(SeqCst)), reason: String::new() };
-        if let Some(lost @ Error::BytesLost(_)) = self.write_half.close_and_linger(close) {
-            self.note_cause(&lost);
+        // The stream may be the application's code, which may panic. The observer must be notified
+        // even then, because otherwise the server would never free this connection's permit.
+        let closed = catch_unwind(AssertUnwindSafe(|| self.write_half.close_and_linger(close)));
+        match closed {
+            Ok(Some(lost @ Error::BytesLost(_))) => self.note_cause(&lost),
+            Ok(_) => {}
+            Err(_) => log::error!("{} the stream panicked", self.write_half.id),
         }
         log::info!("{} closed: {}", self.write_half.id, ClosingLine(self));
         if let Some(observer) = &self.observer {

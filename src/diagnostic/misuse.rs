@@ -90,12 +90,14 @@ impl Misuse {
     }
 }
 
-/// Describes a header that can't be sent. Shows no value, because it may be a token, only the
-/// character that is forbidden in it.
+/// Describes a header that can't be sent: its name, and the byte that is forbidden in its value.
+/// Doesn't show the value, because it may be a secret, such as a token, and the text may be logged.
 fn header_fault(name: &str, value: &str) -> String {
-    let forbidden = value.char_indices().find(|(_, c)| c.is_ascii_control() && *c != '\t');
-    match forbidden {
-        Some((at, c)) => format!("{}, with {c:?} at byte {at} of its value", quote(name)),
+    let is_forbidden = |byte: u8| byte != b'\t' && byte.is_ascii_control();
+    match value.bytes().enumerate().find(|&(_, byte)| is_forbidden(byte)) {
+        Some((at, byte)) => {
+            format!("{}, with byte {byte:#04x} at offset {at} of its value", quote(name))
+        }
         None => quote(name),
     }
 }

@@ -100,8 +100,9 @@ impl Response {
         if let Some(date) = now.and_then(http_date).filter(|_| !has("Date")) {
             write_header(&mut out, "Date", &date)?;
         }
-        // RFC 9110 §8.6: a 204 has no `Content-Length`.
-        if *status != 204 {
+        // RFC 9110 §8.6: a 204 has no `Content-Length`. That of a 304 is the length of the body that
+        // a 200 would have, and an application that gives the 304 no body doesn't tell it.
+        if !(*status == 204 || *status == 304 && body.is_empty()) {
             write_header(&mut out, "Content-Length", &body.len().to_string())?;
         }
         // The body may quote the request, so `nosniff` keeps a browser from guessing that the body
@@ -279,6 +280,9 @@ mod tests {
         };
         assert!(!sent(204).contains("Content-Length") && sent(204).ends_with("\r\n\r\n"));
         assert!(sent(304).contains("Content-Length: 4\r\n") && sent(304).ends_with("\r\n\r\n"));
+        // Its length would be that of a 200's body, which isn't known to be empty.
+        let unmodified = Response::text("").status(304).encode().unwrap();
+        assert!(!String::from_utf8(unmodified).unwrap().contains("Content-Length"));
     }
 
     #[test]

@@ -272,15 +272,20 @@ impl Permit {
 
     /// Registers the connection's write half once the 101 is written, so that the server can close
     /// the connection when it drains or stops. If the server is already draining or stopping, this
-    /// requests the Close at once. Returns the registry, which the close guard must notify once the
-    /// connection has closed.
+    /// requests the Close at once, and if the grace period is over, it also aborts the connection.
+    /// Returns the registry, which the close guard must notify once the connection has closed.
     pub(crate) fn register_open(mut self, write_half: &Arc<WriteHalf>) -> Arc<dyn CloseObserver> {
         self.registry.totals.count_opened();
         lock(&self.registry.open).insert(self.id, PermitStage::Open(write_half.clone()));
         if self.registry.is_closing() {
-            let Grace { close, .. } = self.registry.grace();
-            write_half
-                .request_close_briefly(CloseRequest::of_stopping_server(close, Urgency::WhenIdle));
+            let Grace { close, close_by, .. } = self.registry.grace();
+            let is_over = close_by.has_passed();
+            let urgency = if is_over { Urgency::Now } else { Urgency::WhenIdle };
+            write_half.request_close_briefly(CloseRequest::of_stopping_server(close, urgency));
+            if is_over {
+                // `shut_down` may already have aborted the other connections.
+                write_half.abort();
+            }
         }
         self.is_open = true;
         self.registry.clone()

@@ -8,7 +8,8 @@
 //!   still open. Until then, it also waits for the pages and refusals that are being sent, because
 //!   the program may exit as soon as `serve` returns.
 //! - A separate thread closes the connections, because `serve` may be stuck in `accept`: only a new
-//!   connection wakes that call. `serve` returns once it has left `accept`.
+//!   connection wakes that call. Another thread makes that connection, because this may take long.
+//!   `serve` returns once it has left `accept`.
 //! - A draining server issues no more permits either. A thread sends the Closes in batches over
 //!   four fifths of the grace period, and then stops the server.
 
@@ -73,8 +74,8 @@ impl Registry {
 
     /// Wakes the threads that wait in `shut_down` and `drain`: `shut_down` then uses the current
     /// grace period, and `drain` ends. `is_first` tells whether the stopping phase has only just
-    /// begun. If so, this also starts a thread that closes the connections, and wakes the thread
-    /// that waits in `accept`.
+    /// begun. If so, this also starts a thread that closes the connections, and one that wakes the
+    /// thread that waits in `accept`.
     fn begin_stopping(self: &Arc<Self>, is_first: bool) {
         // `shut_down` still uses the old deadlines, and `drain` waits for its next batch.
         let open = lock(&self.open);
@@ -86,17 +87,21 @@ impl Registry {
         // `serve` can't close the connections while it's in `accept`, and waking it may fail. If
         // the application accepts the streams itself (`Server::accept`), there's no `serve` at all.
         let registry = self.clone();
-        let stopping = thread::Builder::new().name("stopping".into()).spawn(move || {
-            registry.shut_down();
-            registry.wake_accept_until_left();
-        });
-        if let Err(error) = stopping {
+        let stopping = thread::Builder::new().name("stopping".into());
+        if let Err(error) = stopping.spawn(move || registry.shut_down()) {
             log::error!("stop: {error}; `serve` closes the connections once it has left `accept`");
         }
-        if self.is_in_accept.load(SeqCst)
+        if !self.is_in_accept.load(SeqCst) {
+            return;
+        }
+        // Connecting takes long if the listener's queue is full, and on a Unix socket it may take
+        // forever. Therefore the caller connects itself only if no thread can be started.
+        let registry = self.clone();
+        let waking = thread::Builder::new().name("waking".into());
+        if waking.spawn(move || registry.wake_accept_until_left()).is_err()
             && let Err(error) = self.wake_accept()
         {
-            log::debug!("stop: `accept` isn't woken at the first attempt: {error}");
+            log::debug!("stop: `accept` isn't woken: {error}");
         }
     }
 
@@ -245,5 +250,32 @@ impl Registry {
             }
             thread::sleep(WAKING_PAUSE);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Instant;
+
+    use super::*;
+    use crate::transport::listener::Listener;
+
+    #[test]
+    fn a_stop_does_not_wait_for_a_listener_that_takes_no_more_connections() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(500)).ok();
+        let in_queue: Vec<TcpStream> = iter::from_fn(connect).collect();
+        let listener = Listener::from(listener);
+        let registry = Registry::new(Some(listener.wake_address().unwrap()));
+        registry.set_is_in_accept(true);
+        let start = Instant::now();
+        registry.stop(Duration::ZERO, Close::going_away());
+        // A connection attempt takes a second.
+        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+        registry.set_is_in_accept(false);
+        drop(in_queue);
     }
 }

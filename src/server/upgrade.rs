@@ -30,7 +30,7 @@
 //!   authorization is slow counts towards `max_connections`, and can't be evicted.
 
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -123,11 +123,14 @@ pub(crate) fn upgrade(
     let mut buffer = Buffer::default();
     let request = requester
         .run_or_respond_500(|| requester.read_request(&mut buffer, deadline, certificates));
+    // RFC 9110 §9.3.2: a response to HEAD has no body. (A head that is refused is still unread.)
+    requester.wants_body = match &request {
+        Ok(Some(request)) => request.method() != "HEAD",
+        Ok(None) | Err(_) => !buffer.unread().starts_with(b"HEAD "),
+    };
     let Some(request) = requester.or_refuse(request)? else {
         return Err(Error::ConnectionLost(ErrorKind::UnexpectedEof.into()));
     };
-    // RFC 9110 §9.3.2: a response to HEAD has no body.
-    requester.wants_body = request.method() != "HEAD";
     // 4. The decision on this request, by the RFCs and the server's rules.
     let agreement = match requester.or_refuse(decide(&request, &options.rules))? {
         Decision::Switch(agreement) => agreement,
@@ -226,9 +229,17 @@ impl Requester<'_> {
     fn without_head(&self, why: NoHead, is_empty: bool) -> Option<Refusal> {
         let is_stopping = self.registry.is_stopping();
         let was_evicted = self.pending.was_evicted();
+        // Over TLS, some clients close without a close_notify.
+        let has_ended = match &why {
+            NoHead::Ended => true,
+            NoHead::Broken(error) => error.kind() == ErrorKind::UnexpectedEof,
+            NoHead::Bad(_) | NoHead::Late => false,
+        };
         // (An eviction or a stop also ends the stream, but then the client still waits.)
-        if matches!(why, NoHead::Ended) && is_empty && !is_stopping && !was_evicted {
+        if has_ended && is_empty && !is_stopping && !was_evicted {
             log::debug!("{} closed without a byte", self.id);
+            // Over TLS, this sends a close_notify (RFC 8446 §6.1).
+            let _ = self.stream.shutdown(Shutdown::Write);
             return None;
         }
         Some(refusal_without_head(why, is_stopping, was_evicted))
@@ -294,15 +305,23 @@ impl Requester<'_> {
             return self.refuse(refusal_without_room("too many pages are being made"));
         };
         self.pending.suspend_for_page();
-        let page = self.run_or_respond_500(|| http(request));
-        drop(slot);
+        let page = self.run_or_respond_500(|| {
+            // The slot is freed before any response is written, even if `http` panics.
+            let _slot = slot;
+            http(request)
+        });
         let Some(page) = page else {
             return self.refuse(refusal_of_plain_http(request, &options.rules, true));
         };
         log::debug!("{} gets a plain HTTP answer", self.id);
         self.pending.make_evictable_for_response();
+        // If this page can't be sent, `respond_and_close` sends a 500 instead.
+        let misuse = page.head(None).err();
+        if misuse.is_some() {
+            self.registry.totals.count_refused(500);
+        }
         self.respond_and_close(page);
-        Error::PageServed
+        misuse.map_or(Error::PageServed, Error::from)
     }
 
     /// Runs a step that may call the application's code: `authorize`, `http`, `wrap_stream`, or the

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
+use ws101::diagnostic::misuse::Misuse;
 use ws101::{Error, Limits, Refusal, Response, Server};
 
 use crate::support::{
@@ -199,6 +200,15 @@ fn server_asks_its_http_handler_whatever_the_method_and_the_version() {
     peer.write(head("HEAD /other HTTP/1.1", &["Host: a"]));
     let answer = read_all(&mut peer);
     assert!(answer.starts_with("HTTP/1.1 404 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+    // A head that is refused before all of it is understood begins with its method.
+    let many_lines = head("HEAD / HTTP/1.1", &["a: b"; 101]);
+    for (bad, status) in [("HEAD / HTTP/2.0\r\n\r\n", 505), (&many_lines, 431)] {
+        let mut peer = server.dial();
+        peer.write(bad);
+        let answer = read_all(&mut peer);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+    }
     // What asks for a WebSocket, asks with a GET of HTTP/1.1.
     refuses(&server, request(&[]).replace("GET / ", "POST /chat "), 405, &[]);
     refuses(&server, request(&[]).replace(" / HTTP/1.1", " /chat HTTP/1.0"), 505, &["nginx"]);
@@ -1198,6 +1208,15 @@ fn refused_counts_the_status_that_was_sent() {
         peer.read_end();
     }
     assert_eq!(server.handle.counters().refused, [(500, 2), (403, 1)].into());
+    // A page that can't be sent is a 500, too, and the caller of `accept` learns why.
+    let page = |_: &ws101::Request| Some(Response::text("a").header("A", "b\r\nc"));
+    let mut reads = [head("GET / HTTP/1.1", &["Host: a"]), String::new()].into_iter();
+    let (stream, written) = in_memory(move |_| reads.next().unwrap_or_default().into());
+    let server = Server::without_listener().http(page);
+    let ended = server.accept(stream).map(drop);
+    assert!(matches!(ended, Err(Error::Misuse(Misuse::Header(..)))), "{ended:?}");
+    assert!(written.lock().unwrap().starts_with(b"HTTP/1.1 500 "));
+    assert_eq!(server.handle().counters().refused, [(500, 1)].into());
 }
 
 // Any byte anywhere.

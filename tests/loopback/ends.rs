@@ -942,6 +942,24 @@ fn server_breaks_off_a_batch_that_its_stream_has_panicked_over_and_doubles_nothi
     peer.read_end();
 }
 
+#[test]
+fn server_frees_the_place_of_a_connection_whose_stream_panics_over_its_close() {
+    let faults = Faults::default();
+    let switch = faults.panics.clone();
+    let server = serve(
+        |server| server.wrap_stream(faults.wrap()),
+        move |mut ws| {
+            let _ = ws.recv();
+            switch.store(true, SeqCst);
+            Ok(())
+        },
+    );
+    let mut peer = server.open();
+    server.wait_until(|counters| counters.open == 1);
+    peer.write(masked(0x81, "go"));
+    server.wait_until(|counters| counters.open == 0);
+}
+
 // 9 and 10.
 
 #[test]

@@ -3,8 +3,9 @@
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -133,6 +134,35 @@ fn server_makes_a_bounded_number_of_pages_at_a_time_and_answers_the_next_with_50
         assert_eq!(peer.read_response().body, "made");
     }
     drop(refused);
+}
+
+#[test]
+fn a_page_that_panicked_is_no_longer_being_made_while_its_500_is_sent() {
+    let page = |request: &ws101::Request| match request.path() {
+        "/bad" => panic!("on purpose"),
+        _ => Some(Response::text("made")),
+    };
+    let limits = Limits { max_waiting: 1, ..Limits::default() };
+    let server = Arc::new(Server::without_listener().limits(limits).http(page));
+    let asking = |path: &str| [plain().replace(" / ", &format!(" {path} ")), String::new()];
+    // The second client asks for its page before the first one has closed.
+    let (for_second, second) = (server.clone(), asking("/"));
+    let mut reads = asking("/bad").into_iter();
+    let (tell, told) = channel();
+    let (first, answer) = in_memory(move |_| {
+        let bytes = reads.next().unwrap_or_default();
+        if bytes.is_empty() {
+            let mut reads = second.clone().into_iter();
+            let (stream, answer) = in_memory(move |_| reads.next().unwrap_or_default().into());
+            let _ = for_second.accept(stream);
+            tell.send(answer.lock().unwrap().clone()).unwrap();
+        }
+        bytes.into()
+    });
+    assert!(catch_unwind(AssertUnwindSafe(|| server.accept(first))).is_err());
+    assert!(answer.lock().unwrap().starts_with(b"HTTP/1.1 500 "));
+    let answer = told.recv_timeout(PATIENCE).unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
 }
 
 #[test]
@@ -328,6 +358,63 @@ fn a_server_that_stops_without_grace_still_sends_each_client_a_close() {
     for peer in &mut peers {
         let close = peer.read_frame();
         assert_eq!((close.first, &close.payload[..2]), (0x88, &[3, 233][..]));
+    }
+}
+
+/// A stream whose first write waits until the test lets it go on.
+struct Held {
+    stream: Arc<dyn Stream>,
+    go: Mutex<Option<Receiver<()>>>,
+}
+
+impl Stream for Held {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(into)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        if let Some(go) = self.go.lock().unwrap().take() {
+            let _ = go.recv_timeout(PATIENCE);
+        }
+        self.stream.write(slices)
+    }
+
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.stream.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.stream.set_write_timeout(timeout)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.stream.shutdown(how)
+    }
+}
+
+#[test]
+fn a_connection_whose_101_is_written_after_the_grace_is_aborted_too() {
+    let (go, wait) = channel();
+    let wait = Mutex::new(Some(wait));
+    let held = move |stream| -> Arc<dyn Stream> {
+        Arc::new(Held { stream, go: Mutex::new(wait.lock().unwrap().take()) })
+    };
+    let server = serve(|server| server.wrap_stream(held), echo_handler);
+    let mut peer = server.dial();
+    peer.write(request(&[]));
+    server.wait_until(|counters| counters.open == 1);
+    let handle = server.handle.clone();
+    server.stop(Duration::ZERO).unwrap();
+    go.send(()).unwrap();
+    assert_eq!(peer.read_response().status, 101);
+    let close = peer.read_frame();
+    assert_eq!((close.first, &close.payload[..2]), (0x88, &[3, 233][..]));
+    // The peer answers nothing, and its stream ends all the same.
+    peer.read_end();
+    let start = Instant::now();
+    while handle.counters().open > 0 {
+        assert!(start.elapsed() < PATIENCE, "{:?}", handle.counters());
+        thread::yield_now();
     }
 }
 

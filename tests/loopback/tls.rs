@@ -471,6 +471,27 @@ fn pages_are_served_over_tls() {
 }
 
 #[test]
+fn a_client_that_closes_without_a_byte_over_tls_is_no_refused_request_even_without_close_notify() {
+    let server = secure(|server| server, echo_handler);
+    for notify in [true, false] {
+        let mut peer = server.dial();
+        while peer.conn.is_handshaking() {
+            peer.conn.complete_io(&mut peer.sock).unwrap();
+        }
+        if notify {
+            peer.conn.send_close_notify();
+            peer.flush().unwrap();
+        }
+        peer.sock.shutdown(Shutdown::Write).unwrap();
+        // RFC 8446 §6.1: the server ends its side with a close_notify.
+        let mut answer = String::new();
+        peer.read_to_string(&mut answer).expect("an end with close_notify");
+        assert_eq!(answer, "", "{notify}");
+    }
+    assert_eq!(server.running.handle.counters().refused, [].into());
+}
+
+#[test]
 fn section_10_2_server_lets_in_no_http_page_of_its_own_host_over_tls() {
     let server = secure(|server| server, echo_handler);
     let host = server.running.address;

@@ -67,6 +67,20 @@ fn section_5_5_the_reason_of_each_violation_fits_into_a_close_frame() {
     }
 }
 
+#[test]
+fn a_header_that_is_not_sent_is_named_without_its_value_which_may_be_a_secret() {
+    for (value, place) in [
+        ("Bearer 7f3a\n", Some("byte 0x0a at offset 11")),
+        ("\u{e9}\0", Some("byte 0x00 at offset 2")),
+        ("7f3a\t", None),
+    ] {
+        let said = Misuse::Header("Authorization".into(), value.into()).to_string();
+        assert!(said.contains("\"Authorization\"") && !said.contains("7f3a"), "{said}");
+        assert_eq!(said.contains("at offset"), place.is_some(), "{said}");
+        assert!(said.contains(place.unwrap_or_default()), "{said}");
+    }
+}
+
 /// One of each. No wildcard where they are numbered: what is new here wants an entry.
 fn misuses(text: &str) -> Vec<Misuse> {
     let all = vec![
