@@ -11,6 +11,7 @@
 //! long the connection was open, and how many messages and bytes it carried.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -92,8 +93,14 @@ impl CloseGuard {
 impl Drop for CloseGuard {
     fn drop(&mut self) {
         let close = Close { code: CloseCode(self.code.load(SeqCst)), reason: String::new() };
-        if let Some(lost @ Error::BytesLost(_)) = self.write_half.close_and_linger(close) {
-            self.note_cause(&lost);
+        // The stream may be the application's own code, which may panic. Even then, the observer
+        // must be notified. And if this thread is panicking already, a second panic that left this
+        // function would abort the process.
+        let closing = || self.write_half.close_and_linger(close);
+        match catch_unwind(AssertUnwindSafe(closing)) {
+            Ok(Some(lost @ Error::BytesLost(_))) => self.note_cause(&lost),
+            Ok(_) => {}
+            Err(_) => log::error!("{} its stream panicked while it was closed", self.write_half.id),
         }
         log::info!("{} closed: {}", self.write_half.id, ClosingLine(self));
         if let Some(observer) = &self.observer {

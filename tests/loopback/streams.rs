@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ws101::frames::header::Role;
 use ws101::{Response, Server, Stream, Tap};
 
-use crate::support::{Peer, head, masked, request, run};
+use crate::support::{Peer, echo, echo_handler, head, masked, request, run, serve};
 
 const A_MOMENT: Duration = Duration::from_millis(50);
 
@@ -293,4 +293,45 @@ fn the_latency_is_counted_from_before_the_ping_is_written() {
     peer.write([masked(0x8a, ping.payload), masked(0x81, "")].concat());
     let latency = app.wait();
     assert!(latency.is_some_and(|latency| latency >= A_MOMENT), "{latency:?}");
+}
+
+/// A stream whose reads panic after the handshake.
+struct PanickingRead(Arc<dyn Stream>, AtomicUsize);
+
+impl Stream for PanickingRead {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        assert!(self.1.fetch_add(1, SeqCst) == 0, "the application's own fault");
+        self.0.read(into)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.write(slices)
+    }
+
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.0.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.0.set_write_timeout(timeout)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.0.shutdown(how)
+    }
+}
+
+#[test]
+fn either_side_survives_a_stream_that_panics_whenever_it_is_read() {
+    let wrap = |stream| -> Arc<dyn Stream> { Arc::new(PanickingRead(stream, AtomicUsize::new(0))) };
+    let server = serve(|server| server.wrap_stream(wrap), echo_handler);
+    let mut peer = server.open();
+    assert_eq!(peer.read_close(), 1011);
+    // The server has its place back.
+    server.wait_until(|counters| counters.open == 0);
+
+    let server = echo();
+    let client = ws101::Client::new(server.url()).wrap_stream(wrap);
+    let panicked = thread::spawn(move || client.connect().unwrap().recv()).join();
+    assert!(panicked.is_err(), "and no second panic has aborted the process");
 }
