@@ -188,17 +188,27 @@ impl WriteHalf {
     }
 
     /// Writes the frames that `feed` has left in the encoder's batch, then the pending pong and
-    /// Close, if any. Waits for the write lock. Fails with `Closed`, as `send` does, if an earlier
-    /// write has failed or the connection was aborted, because the batch is then lost.
+    /// Close, if any. Waits for the write lock. Fails with `Closed`, as `send` does, if the
+    /// connection has ended without our Close, because the batch is then lost.
     pub(crate) fn flush(&self) -> Result<()> {
         let mut encoder = self.lock();
         self.write(&mut encoder, &[])?;
         drop(encoder);
         self.flush_pending()?;
-        match self.ending.refuses_messages() {
-            true if matches!(self.ending.our_side(), OurSide::Broken(..)) => Err(Error::Closed),
-            _ => Ok(()),
+        self.fail_if_cut_off()
+    }
+
+    /// Fails with `Closed` if the connection has ended without our Close, because a write has
+    /// failed, or the connection was aborted.
+    #[inline]
+    pub(crate) fn fail_if_cut_off(&self) -> Result<()> {
+        if self.ending.refuses_messages()
+            && matches!(self.ending.our_side(), OurSide::Broken(..) | OurSide::Over)
+            && self.ending.sent_close().is_none()
+        {
+            return Err(Error::Closed);
         }
+        Ok(())
     }
 
     // WALK: pong

@@ -534,6 +534,37 @@ fn flush_has_nothing_to_fail_for_after_a_clean_close() {
     }
 }
 
+#[test]
+fn flush_and_close_fail_once_the_connection_has_ended_without_a_close() {
+    for side in BOTH_SIDES {
+        let (wire, app) = open(side, Limits { write: SOON, ..unhurried() }, |mut ws| {
+            ws.feed("the first").unwrap();
+            let sender = ws.sender();
+            sender.send(vec![0; HUGE]).unwrap_err();
+            // The first call tells why the connection has ended.
+            let closed = ws.close(1000, "");
+            (closed, ws.flush(), ws.close(1000, ""), sender.close(1000, ""), ws.sent_close())
+        });
+        let (closed, flushed, again, sender_closed, sent) = app.wait();
+        assert!(matches!(closed, Err(Error::WriteTimeout)), "{side:?}: {closed:?}");
+        for ended in [flushed, again, sender_closed] {
+            assert!(matches!(ended, Err(Error::Closed)), "{side:?}: {ended:?}");
+        }
+        assert_eq!(sent, None);
+        drop(wire);
+
+        let (wire, app) = open(side, unhurried(), |mut ws| {
+            let ended = ws.recv();
+            (ended, ws.sender().close(1000, ""), ws.close(1000, ""))
+        });
+        drop(wire);
+        let (ended, sender_closed, closed) = app.wait();
+        assert!(matches!(ended, Err(Error::ConnectionLost(_))), "{side:?}: {ended:?}");
+        assert!(matches!(sender_closed, Err(Error::Closed)), "{side:?}: {sender_closed:?}");
+        assert!(matches!(closed, Err(Error::Closed)), "{side:?}: {closed:?}");
+    }
+}
+
 /// A stream whose peer has sent its request, and takes nothing from then on.
 struct Stuck(Mutex<io::Cursor<Vec<u8>>>);
 
@@ -661,6 +692,25 @@ fn close_tells_the_lost_bytes_of_a_tcp_peer_that_stopped_after_64_kib() {
     assert_eq!(wire.read().payload.len(), 100_000);
     let closed = app.wait();
     assert!(matches!(closed, Err(Error::BytesLost(1..))), "{closed:?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn close_tells_the_lost_bytes_of_a_tcp_peer_that_has_closed_and_takes_no_more() {
+    for receives in [true, false] {
+        let limits = Limits { close: 3 * SOON, ..unhurried() };
+        let (mut wire, app) = open(Side::Server, limits, move |mut ws| {
+            for _ in 0..KEPT / 1_000 {
+                ws.send([0; 1_000]).unwrap();
+            }
+            let received = if receives { ws.recv() } else { Ok(None) };
+            (received, ws.close(1000, ""))
+        });
+        wire.send(0x88, [3, 232]);
+        let (received, closed) = app.wait();
+        assert!(matches!(received, Ok(None)), "{received:?}");
+        assert!(matches!(closed, Err(Error::BytesLost(1..))), "{closed:?}");
+    }
 }
 
 #[test]
