@@ -516,6 +516,16 @@ impl WriteHalf {
     pub(crate) fn abort(&self) {
         self.apply(EndEvent::Failed(WriteFailure::Lost, Deadline::after(Duration::ZERO)));
         let _ = self.stream.shutdown(Shutdown::Both);
+        self.stop_encoder_unless_busy();
+    }
+
+    /// Stops the encoder once the connection has ended, so that a thread that still waits for the
+    /// lock, or for the end of a message, receives an error. If another thread is writing, that
+    /// write fails, and stops the encoder.
+    fn stop_encoder_unless_busy(&self) {
+        if let Some(mut encoder) = self.try_lock() {
+            encoder.stop();
+        }
     }
 
     /// Sends our Close after all earlier messages, then ends the stream with a lingering close, so
@@ -552,11 +562,7 @@ impl WriteHalf {
             }
         }
         self.apply(EndEvent::Ended);
-        // Once the encoder is stopped, a thread that still waits for the lock, or for the end of a
-        // message, receives an error.
-        if let Some(mut encoder) = self.try_lock() {
-            encoder.stop();
-        }
+        self.stop_encoder_unless_busy();
         unanswered
     }
 

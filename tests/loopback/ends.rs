@@ -565,6 +565,37 @@ fn flush_and_close_fail_once_the_connection_has_ended_without_a_close() {
     }
 }
 
+#[test]
+fn nothing_is_sent_and_no_thread_waits_for_a_message_after_an_abort() {
+    for side in BOTH_SIDES {
+        let (wire, app) = open(side, unhurried(), |mut ws| {
+            let (outbox, sender) = (ws.outbox(1).unwrap(), ws.sender());
+            let (tell, told) = channel();
+            let writing = ws.sender();
+            // A thread that never goes on with its message, nor gives it up.
+            thread::spawn(move || {
+                let _writer = writing.send_stream(MessageKind::Binary).unwrap();
+                tell.send(()).unwrap();
+                thread::sleep(10 * PATIENCE);
+            });
+            told.recv().unwrap();
+            outbox.try_send(&PreparedMessage::new("queued")).unwrap();
+            let waiting = run(move || sender.send("waits"));
+            outbox.abort();
+            let start = Instant::now();
+            while outbox.backlog().messages > 0 && start.elapsed() < PATIENCE / 2 {
+                thread::yield_now();
+            }
+            (waiting.wait(), ws.ping(), outbox.backlog().messages)
+        });
+        let (waited, pinged, left) = app.wait();
+        assert!(matches!(waited, Err(Error::Closed)), "{side:?}: {waited:?}");
+        assert!(matches!(pinged, Err(Error::Closed)), "{side:?}: {pinged:?}");
+        assert_eq!(left, 0, "{side:?}");
+        drop(wire);
+    }
+}
+
 /// A stream whose peer has sent its request, and takes nothing from then on.
 struct Stuck(Mutex<io::Cursor<Vec<u8>>>);
 
