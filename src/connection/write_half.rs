@@ -443,7 +443,8 @@ impl WriteHalf {
         let slices = collect_slices(&mut slices, encoder.batch(), after_batch);
         // The stream may be the application's own code, which may panic.
         let written = catch_unwind(AssertUnwindSafe(|| {
-            write_with_min_rate(self.limits.write, &*self.stream, slices)
+            let note = &mut |bytes| self.note_bytes_written(bytes);
+            write_with_min_rate(self.limits.write, &*self.stream, slices, note)
         }));
         let messages = encoder.take_message_count();
         let Ok(Ok(())) = written else {
@@ -455,7 +456,7 @@ impl WriteHalf {
             return Err(failed.unwrap_or_else(|panic| resume_unwind(panic)));
         };
         encoder.clear_batch();
-        self.note_written(encoder, messages, total);
+        self.note_batch_written(encoder, messages);
         Ok(())
     }
 
@@ -470,9 +471,11 @@ impl WriteHalf {
             match written.unwrap_or_else(|_| Err(ErrorKind::Other.into())) {
                 Ok(count @ 1..) if count <= encoder.batch().size() => {
                     encoder.drop_written(count);
-                    let is_last = encoder.batch().is_empty();
-                    let messages = if is_last { encoder.take_message_count() } else { 0 };
-                    self.note_written(encoder, messages, count);
+                    self.note_bytes_written(count);
+                    if encoder.batch().is_empty() {
+                        let messages = encoder.take_message_count();
+                        self.note_batch_written(encoder, messages);
+                    }
                 }
                 Err(error) if is_timeout(&error) => return false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -489,10 +492,14 @@ impl WriteHalf {
         true
     }
 
-    fn note_written(&self, encoder: &Encoder, messages: u64, bytes: usize) {
-        self.traffic.count_sent(messages, bytes);
+    fn note_bytes_written(&self, bytes: usize) {
+        self.traffic.count_sent_bytes(bytes);
         self.ending.add_written(bytes);
-        if encoder.is_closed() && encoder.batch().is_empty() {
+    }
+
+    fn note_batch_written(&self, encoder: &Encoder, messages: u64) {
+        self.traffic.count_sent_messages(messages);
+        if encoder.is_closed() {
             self.apply(EndEvent::Written);
             self.shut_down_if_our_turn();
         }

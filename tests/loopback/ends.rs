@@ -684,6 +684,77 @@ fn a_ping_behind_a_long_message_waits_while_the_peer_acknowledges() {
     }
 }
 
+/// A stream whose peer has sent its request, and then only acknowledges. Of a long message, it takes
+/// a piece every now and then.
+struct TakesPieces {
+    acknowledges: Acknowledges,
+    written: AtomicUsize,
+    takes: usize,
+}
+
+const IN_BUFFERS: usize = 1_000_000;
+
+impl Stream for TakesPieces {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        self.acknowledges.read(into)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let all = slices.iter().map(|slice| slice.len()).sum();
+        let count = if all > IN_BUFFERS + 100 { 100_000 } else { all };
+        if self.written.load(SeqCst) + count > self.takes {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
+        if all > count {
+            thread::sleep(SOON / 5);
+        }
+        self.written.fetch_add(count, SeqCst);
+        Ok(count)
+    }
+
+    neither_timeouts_nor_shutdown!();
+
+    fn unacknowledged(&self) -> Option<u64> {
+        Some(self.written.load(SeqCst).min(IN_BUFFERS) as u64)
+    }
+}
+
+fn takes_pieces(takes: usize) -> TakesPieces {
+    let request = Mutex::new(io::Cursor::new(request(&[]).into()));
+    let acknowledges = Acknowledges { request, unacknowledged: Mutex::default() };
+    TakesPieces { acknowledges, written: AtomicUsize::new(0), takes }
+}
+
+#[test]
+fn a_peer_that_acknowledges_a_long_message_is_kept_while_another_thread_still_writes_it() {
+    let limits = Limits { ping_every: Some(SOON), pong: 3 * SOON, ..unhurried() };
+    let stream = takes_pieces(usize::MAX);
+    let mut ws = Server::without_listener().limits(limits).accept(stream).unwrap();
+    ws.send(vec![0; IN_BUFFERS]).unwrap();
+    let sender = ws.sender();
+    let received = run(move || ws.recv());
+    // By now, a ping waits in the buffers.
+    thread::sleep(2 * SOON);
+    let start = Instant::now();
+    let sent = run(move || sender.send(vec![0; 5_000_000]));
+    let received = received.wait();
+    let kept_for = start.elapsed();
+    sent.wait().unwrap();
+    assert!(matches!(received, Err(Error::PeerTimeout)), "{received:?}");
+    assert!(kept_for > 8 * SOON, "{kept_for:?}");
+}
+
+#[test]
+fn bytes_of_a_message_that_goes_out_in_part_are_counted() {
+    let server = Server::without_listener().limits(unhurried());
+    let handle = server.handle();
+    let mut ws = server.accept(takes_pieces(500_000)).unwrap();
+    let sent = ws.send(vec![0; 2_000_000]);
+    assert!(matches!(sent, Err(Error::ConnectionLost(_))), "{sent:?}");
+    let counters = handle.counters();
+    assert_eq!((counters.messages_out, counters.bytes_out), (0, 400_000));
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_tcp_stream_tells_how_many_bytes_the_peers_system_has_not_taken() {
