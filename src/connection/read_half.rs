@@ -377,7 +377,7 @@ impl ReadHalf {
         let write_half = &self.write_half;
         let stall =
             self.stall.get_or_insert_with(|| Box::new(StallDetector::new(write_half.limits.write)));
-        if stall.has_stalled(write_half.ending.written(), write_half.is_writing()) {
+        if write_half.has_stalled(stall) {
             write_half.make_close_due_now();
         }
     }

@@ -595,7 +595,7 @@ impl WriteHalf {
             if flushed.is_err() || !matches!(state, OurSide::Requested(_) | OurSide::Due(_)) {
                 return self.ending.our_side();
             }
-            if stall.has_stalled(self.ending.written(), self.is_writing()) {
+            if self.has_stalled(&mut stall) {
                 if has_hurried {
                     return state;
                 }
@@ -686,12 +686,19 @@ impl WriteHalf {
             drop(encoder);
             self.flush_pending()?;
             self.message.wait_until_none_is_open(PROGRESS_CHECK_INTERVAL)?;
-            if stall.has_stalled(self.ending.written(), self.is_writing()) {
+            if self.has_stalled(&mut stall) {
                 return Err(Error::WriteTimeout);
             }
             encoder = self.lock();
         }
         Ok(encoder)
+    }
+
+    /// Returns whether the messages that a thread waits for have made no progress for
+    /// `Limits::write`. The thread must pass the same detector again and again while it waits.
+    pub(crate) fn has_stalled(&self, stall: &mut StallDetector) -> bool {
+        let sent = self.traffic.messages_sent() + self.message.fragments_sent();
+        stall.has_stalled(sent, self.is_writing())
     }
 
     /// Returns whether another thread holds the write lock. Such a thread is in the middle of a

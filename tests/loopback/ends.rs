@@ -596,6 +596,45 @@ fn nothing_is_sent_and_no_thread_waits_for_a_message_after_an_abort() {
     }
 }
 
+#[test]
+fn pongs_between_two_fragments_keep_neither_a_send_nor_a_close_waiting() {
+    for closes in [false, true] {
+        let limits = Limits { write: 5 * SOON, ..unhurried() };
+        let (mut wire, app) = open(Side::Server, limits, move |mut ws| {
+            let (writing, sender) = (ws.sender(), ws.sender());
+            let (tell, told) = channel();
+            thread::spawn(move || {
+                let mut writer = writing.send_stream(MessageKind::Binary).unwrap();
+                writer.write_all(b"begun").and_then(|()| writer.flush()).unwrap();
+                tell.send(()).unwrap();
+                thread::sleep(10 * PATIENCE);
+            });
+            told.recv().unwrap();
+            let sent = run(move || match closes {
+                false => sender.send("waits"),
+                true => Ok(()),
+            });
+            let ended = if closes { ws.close(1000, "") } else { ws.recv().map(drop) };
+            (sent.wait(), ended)
+        });
+        assert_eq!(wire.read().first, 0x02);
+        // The peer pings more often than `Limits::write`, until it's answered with a Close, or for
+        // long enough.
+        let start = Instant::now();
+        let mut is_closed = false;
+        while !is_closed && start.elapsed() < if closes { PATIENCE / 2 } else { 20 * SOON } {
+            wire.send(0x89, "");
+            is_closed = wire.read().first == 0x88;
+            thread::sleep(SOON / 2);
+        }
+        assert_eq!(is_closed, closes, "our Close no longer waits for the message");
+        wire.send(0x88, [3, 232]);
+        let (sent, ended) = app.wait();
+        ended.unwrap();
+        assert!(closes || matches!(sent, Err(Error::WriteTimeout)), "{sent:?}");
+    }
+}
+
 /// A stream whose peer has sent its request, and takes nothing from then on.
 struct Stuck(Mutex<io::Cursor<Vec<u8>>>);
 
