@@ -25,9 +25,10 @@ pub(crate) const MIN_PROGRESS: usize = 64 * 1024;
 const CALLS_PER_PERIOD: u32 = 4;
 
 /// Returns the write timeout that a stream needs for [`write_with_min_rate`]: a quarter of the
-/// period `within`. This timeout limits a single `write` call.
+/// period `within`, but at least a millisecond, because sockets reject a zero timeout. This timeout
+/// limits a single `write` call.
 pub fn per_call_timeout(within: Duration) -> Duration {
-    within / CALLS_PER_PERIOD
+    (within / CALLS_PER_PERIOD).max(Duration::from_millis(1))
 }
 
 // WALK: min-rate
