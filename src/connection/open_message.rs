@@ -11,7 +11,7 @@
 //!   [`Misuse`].
 
 // (As in `ending.rs`: no decision depends on the order in which threads change this counter.)
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
@@ -28,8 +28,9 @@ pub(crate) struct OpenMessage {
     owner: Mutex<Option<ThreadId>>,
     finished: Condvar,
     /// The number of fragments that the connection's `MessageWriter`s have sent. While this number
-    /// grows, the threads that wait for the end of the open message continue to wait.
-    fragments: AtomicU64,
+    /// changes, the threads that wait for the end of the open message continue to wait. (It's small
+    /// to keep open connections small, and may wrap around.)
+    fragments: AtomicU16,
 }
 
 impl OpenMessage {
@@ -61,7 +62,7 @@ impl OpenMessage {
     }
 
     pub(crate) fn fragments_sent(&self) -> u64 {
-        self.fragments.load(Relaxed)
+        self.fragments.load(Relaxed).into()
     }
 
     /// Waits until no message is open, but no longer than `at_most`. After that, the caller must
