@@ -124,8 +124,9 @@ pub enum Error {
     /// The peer didn't answer in time: while dialling, during the handshake, or after a keepalive
     /// ping or a Close from this end.
     PeerTimeout,
-    /// The peer didn't answer this end's Close in time, and the peer's TCP stack never acknowledged
-    /// the last bytes that this end sent, so they may be lost. Holds the number of these bytes.
+    /// The peer's TCP stack never acknowledged the last bytes that this end sent, so they may be
+    /// lost. The peer also didn't answer this end's Close in time, unless it had closed itself.
+    /// Holds the number of these bytes.
     BytesLost(u64),
     /// Sending failed for one of three reasons: the peer reads too slowly or not at all, an
     /// [`Outbox`](crate::Outbox) is full, or another thread doesn't finish its message. The

@@ -93,13 +93,15 @@ impl CloseGuard {
 impl Drop for CloseGuard {
     fn drop(&mut self) {
         let close = Close { code: CloseCode(self.code.load(SeqCst)), reason: String::new() };
-        // The stream may be the application's code, which may panic. The observer must be notified
-        // even then, because otherwise the server would never free this connection's permit.
-        let closed = catch_unwind(AssertUnwindSafe(|| self.write_half.close_and_linger(close)));
-        match closed {
+        // The stream may be the application's own code, which may panic. The observer must be
+        // notified even then, because otherwise the server would never free this connection's
+        // permit. And if this thread is panicking already, a second panic that left this function
+        // would abort the process.
+        let closing = || self.write_half.close_and_linger(close);
+        match catch_unwind(AssertUnwindSafe(closing)) {
             Ok(Some(lost @ Error::BytesLost(_))) => self.note_cause(&lost),
             Ok(_) => {}
-            Err(_) => log::error!("{} the stream panicked", self.write_half.id),
+            Err(_) => log::error!("{} its stream panicked while it was closed", self.write_half.id),
         }
         log::info!("{} closed: {}", self.write_half.id, ClosingLine(self));
         if let Some(observer) = &self.observer {

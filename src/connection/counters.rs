@@ -96,11 +96,20 @@ impl ConnectionCounts {
         }
     }
 
-    pub(crate) fn count_sent(&self, messages: u64, bytes: usize) {
+    pub(crate) fn count_sent_bytes(&self, bytes: usize) {
         for counts in self.own_and_server_totals() {
-            counts.messages_out.fetch_add(messages, Relaxed);
             counts.bytes_out.fetch_add(bytes as u64, Relaxed);
         }
+    }
+
+    pub(crate) fn count_sent_messages(&self, messages: u64) {
+        for counts in self.own_and_server_totals() {
+            counts.messages_out.fetch_add(messages, Relaxed);
+        }
+    }
+
+    pub(crate) fn messages_sent(&self) -> u64 {
+        self.counts.messages_out.load(Relaxed)
     }
 
     /// Returns the counts that a read or a write adds to: the connection's own counts, and on a

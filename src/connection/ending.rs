@@ -174,8 +174,7 @@ pub(crate) struct Ending {
     /// our Close has been requested. A Close that still waits for the handler doesn't count, so
     /// that the handler can send its reply.
     refuses: AtomicBool,
-    /// The number of bytes written to the stream. While this number grows, the connection makes
-    /// progress, and a thread that waits for our Close continues to wait.
+    /// The number of bytes written to the stream.
     written: AtomicU64,
 }
 
@@ -342,26 +341,27 @@ fn our_side_after_request(request: CloseRequest) -> (OurSide, Option<Close>) {
     }
 }
 
-/// Detects that a connection has stalled: for the whole of `Limits::write`, no byte was written and
-/// no thread was writing. (A write that's under way doesn't count as a stall, because the minimum
-/// write rate already limits its duration.)
+/// Detects that a connection has stalled: for the whole of `Limits::write`, no message and no
+/// fragment was sent, and no thread was writing. (A write that's under way doesn't count as a stall,
+/// because the minimum write rate already limits its duration. Pings and pongs count for nothing,
+/// because they may go on for ever between two fragments.)
 pub(crate) struct StallDetector {
     within: Duration,
-    written: u64,
+    sent: u64,
     deadline: Deadline,
 }
 
 impl StallDetector {
     pub(crate) fn new(within: Duration) -> StallDetector {
-        StallDetector { within, written: 0, deadline: Deadline::after(within) }
+        StallDetector { within, sent: 0, deadline: Deadline::after(within) }
     }
 
     /// Returns whether the connection has stalled. A waiting thread must call this regularly: each
-    /// call that notices progress restarts the time limit. `written` is the total number of bytes
-    /// written to the stream so far. `is_writing` tells whether another thread is writing now.
-    pub(crate) fn has_stalled(&mut self, written: u64, is_writing: bool) -> bool {
-        if is_writing || written != self.written {
-            *self = StallDetector { written, ..StallDetector::new(self.within) };
+    /// call that notices progress restarts the time limit. `sent` is the number of messages and
+    /// fragments sent so far. `is_writing` tells whether another thread is writing now.
+    pub(crate) fn has_stalled(&mut self, sent: u64, is_writing: bool) -> bool {
+        if is_writing || sent != self.sent {
+            *self = StallDetector { sent, ..StallDetector::new(self.within) };
         }
         self.deadline.has_passed()
     }

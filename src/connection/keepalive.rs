@@ -75,9 +75,15 @@ impl Keepalive {
     /// Returns how long the next read may wait before the reading thread must call `check`.
     /// `Duration::MAX` if `Limits::ping_every` is `None` and no ping has set a deadline.
     pub(crate) fn until_next_check(&self) -> Duration {
-        match self.give_up_deadline() {
-            Some(deadline) => deadline.remaining().unwrap_or_default(),
-            None => self.limits.ping_every.unwrap_or(Duration::MAX),
+        match (self.give_up_deadline(), self.limits.ping_every) {
+            (Some(deadline), _) => deadline.remaining().unwrap_or_default(),
+            (None, None) => Duration::MAX,
+            // A timeout that differs from the last one costs a system call. Therefore a silence
+            // that has just begun doesn't count.
+            (None, Some(every)) => match self.last_sign_of_life.elapsed() {
+                silence if silence < every / 16 => every,
+                silence => every.saturating_sub(silence),
+            },
         }
     }
 

@@ -157,6 +157,7 @@ impl<'a> MessageWriter<'a> {
         let after_batch = encoder.fragment(self.opcode, &self.bytes, fin)?;
         self.write_half.write(&mut encoder, after_batch)?;
         drop(encoder);
+        self.write_half.message.note_fragment_sent();
         self.opcode = Opcode::Continuation;
         self.bytes.clear();
         self.write_half.flush_pending()

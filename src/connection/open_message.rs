@@ -10,6 +10,8 @@
 //!   would wait for itself forever. If this thread begins a second message, the call fails with a
 //!   [`Misuse`].
 
+// (As in `ending.rs`: no decision depends on the order in which threads change this counter.)
+use core::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
@@ -25,6 +27,10 @@ pub(crate) struct OpenMessage {
     is_open: AtomicBool,
     owner: Mutex<Option<ThreadId>>,
     finished: Condvar,
+    /// The number of fragments that the connection's `MessageWriter`s have sent. While this number
+    /// changes, the threads that wait for the end of the open message continue to wait. (It's small
+    /// to keep open connections small, and may wrap around.)
+    fragments: AtomicU16,
 }
 
 impl OpenMessage {
@@ -48,6 +54,15 @@ impl OpenMessage {
         *owner = None;
         self.is_open.store(false, SeqCst);
         self.finished.notify_all();
+    }
+
+    /// Records that a fragment of the open message was sent.
+    pub(crate) fn note_fragment_sent(&self) {
+        self.fragments.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn fragments_sent(&self) -> u64 {
+        self.fragments.load(Relaxed).into()
     }
 
     /// Waits until no message is open, but no longer than `at_most`. After that, the caller must

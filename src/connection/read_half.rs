@@ -30,8 +30,8 @@ use crate::transport::deadline::Deadline;
 use crate::transport::lingering_close::RenewableDeadline;
 use crate::transport::stream::{is_part_of_record, is_timeout};
 
-/// The read timeout for fetching only bytes that have already arrived. It can't be zero, because
-/// sockets reject a zero timeout.
+/// The shortest read timeout, for fetching only bytes that have already arrived. It can't be zero,
+/// because sockets reject a zero timeout.
 const SHORTEST_READ: Duration = Duration::from_millis(1);
 /// How often the reading thread checks on our Close:
 /// - Until our Close is requested, at most this often. The thread wakes up once per
@@ -362,7 +362,7 @@ impl ReadHalf {
             }
         }
         self.has_read = true;
-        Ok(timeout)
+        Ok(timeout.max(SHORTEST_READ))
     }
 
     /// Returns the timeout for the next read while the peer has no deadline for its Close: the time
@@ -381,7 +381,7 @@ impl ReadHalf {
         let write_half = &self.write_half;
         let stall =
             self.stall.get_or_insert_with(|| Box::new(StallDetector::new(write_half.limits.write)));
-        if stall.has_stalled(write_half.ending.written(), write_half.is_writing()) {
+        if write_half.has_stalled(stall) {
             write_half.make_close_due_now();
         }
     }

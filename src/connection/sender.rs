@@ -46,12 +46,15 @@ impl Sender {
     /// The `WebSocket`'s `recv` returns `None` once the peer has answered, or fails with
     /// `PeerTimeout` if the peer doesn't answer within `Limits::close`.
     ///
+    /// Fails with `Closed` if the connection has already ended without our Close.
+    ///
     /// Fails with `Misuse`, and changes nothing, if the code must not be sent or the reason is
     /// longer than 123 bytes.
     pub fn close(&self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
         self.write_half
-            .request_close(CloseRequest::when_drained(close, self.write_half.limits.close))
+            .request_close(CloseRequest::when_drained(close, self.write_half.limits.close))?;
+        self.write_half.fail_if_cut_off()
     }
 
     /// Ends the connection at once, without a Close. A waiting `recv` then fails with

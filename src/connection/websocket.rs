@@ -16,7 +16,7 @@ use super::outbox::outbox::Outbox;
 use super::read_half::ReadHalf;
 use super::sender::Sender;
 use super::write_half::WriteHalf;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;
 use crate::frames::decoder::Decoder;
@@ -135,7 +135,8 @@ impl WebSocket {
 
     /// Writes the messages that [`feed`](WebSocket::feed) has left in the connection's batch. Does
     /// nothing if the batch is empty. Fails with `Closed` if an earlier write has failed, for
-    /// example another thread's, because the messages in the batch were then lost.
+    /// example another thread's, or if the connection was aborted, because the messages in the
+    /// batch were then lost.
     pub fn flush(&mut self) -> Result<()> {
         self.write_half.flush()
     }
@@ -162,7 +163,10 @@ impl WebSocket {
     /// fails with `WriteTimeout`. Once our Close is written, the peer has `Limits::close` to
     /// answer, or longer while it's still reading our bytes. If the peer doesn't answer, this fails
     /// with `BytesLost` if the peer's TCP stack hasn't acknowledged our last bytes, and with
-    /// `PeerTimeout` otherwise.
+    /// `PeerTimeout` otherwise. It also fails with `BytesLost` if the peer has closed, but then
+    /// takes no more of at least 64 KiB that we sent.
+    ///
+    /// Fails with `Closed` if the connection has already ended without a Close from either end.
     ///
     /// Fails with `Misuse`, and changes nothing, if the code must not be sent or the reason is
     /// longer than 123 bytes.
@@ -171,8 +175,13 @@ impl WebSocket {
         let request = CloseRequest::when_drained(close.clone(), self.write_half.limits.close);
         let sent = self.write_half.request_close(request);
         let answered = self.read_half.wait_for_peer_close(sent);
-        self.write_half.close_and_linger(close);
-        answered
+        let unanswered = self.write_half.close_and_linger(close);
+        answered?;
+        match unanswered {
+            Some(lost @ Error::BytesLost(_)) => Err(lost),
+            _ if self.closed_with().is_some() => Ok(()),
+            _ => self.write_half.fail_if_cut_off(),
+        }
     }
 
     /// Returns the code and the reason of the peer's Close. `None` until that Close has arrived.

@@ -188,17 +188,27 @@ impl WriteHalf {
     }
 
     /// Writes the frames that `feed` has left in the encoder's batch, then the pending pong and
-    /// Close, if any. Waits for the write lock. Fails with `Closed`, as `send` does, if an earlier
-    /// write has failed or the connection was aborted, because the batch is then lost.
+    /// Close, if any. Waits for the write lock. Fails with `Closed`, as `send` does, if the
+    /// connection has ended without our Close, because the batch is then lost.
     pub(crate) fn flush(&self) -> Result<()> {
         let mut encoder = self.lock();
         self.write(&mut encoder, &[])?;
         drop(encoder);
         self.flush_pending()?;
-        match self.ending.refuses_messages() {
-            true if matches!(self.ending.our_side(), OurSide::Broken(..)) => Err(Error::Closed),
-            _ => Ok(()),
+        self.fail_if_cut_off()
+    }
+
+    /// Fails with `Closed` if the connection has ended without our Close, because a write has
+    /// failed, or the connection was aborted.
+    #[inline]
+    pub(crate) fn fail_if_cut_off(&self) -> Result<()> {
+        if self.ending.refuses_messages()
+            && matches!(self.ending.our_side(), OurSide::Broken(..) | OurSide::Over)
+            && self.ending.sent_close().is_none()
+        {
+            return Err(Error::Closed);
         }
+        Ok(())
     }
 
     // WALK: pong
@@ -435,7 +445,8 @@ impl WriteHalf {
         let slices = collect_slices(&mut slices, encoder.batch(), after_batch);
         // The stream may be the application's own code, which may panic.
         let written = catch_unwind(AssertUnwindSafe(|| {
-            write_with_min_rate(self.limits.write, &*self.stream, slices)
+            let note = &mut |bytes| self.note_bytes_written(bytes);
+            write_with_min_rate(self.limits.write, &*self.stream, slices, note)
         }));
         let messages = encoder.take_message_count();
         let Ok(Ok(())) = written else {
@@ -447,7 +458,7 @@ impl WriteHalf {
             return Err(failed.unwrap_or_else(|panic| resume_unwind(panic)));
         };
         encoder.clear_batch();
-        self.note_written(encoder, messages, total);
+        self.note_batch_written(encoder, messages);
         Ok(())
     }
 
@@ -462,9 +473,11 @@ impl WriteHalf {
             match written.unwrap_or_else(|_| Err(ErrorKind::Other.into())) {
                 Ok(count @ 1..) if count <= encoder.batch().size() => {
                     encoder.drop_written(count);
-                    let is_last = encoder.batch().is_empty();
-                    let messages = if is_last { encoder.take_message_count() } else { 0 };
-                    self.note_written(encoder, messages, count);
+                    self.note_bytes_written(count);
+                    if encoder.batch().is_empty() {
+                        let messages = encoder.take_message_count();
+                        self.note_batch_written(encoder, messages);
+                    }
                 }
                 Err(error) if is_timeout(&error) => return false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -481,10 +494,14 @@ impl WriteHalf {
         true
     }
 
-    fn note_written(&self, encoder: &Encoder, messages: u64, bytes: usize) {
-        self.traffic.count_sent(messages, bytes);
+    fn note_bytes_written(&self, bytes: usize) {
+        self.traffic.count_sent_bytes(bytes);
         self.ending.add_written(bytes);
-        if encoder.is_closed() && encoder.batch().is_empty() {
+    }
+
+    fn note_batch_written(&self, encoder: &Encoder, messages: u64) {
+        self.traffic.count_sent_messages(messages);
+        if encoder.is_closed() {
             self.apply(EndEvent::Written);
             self.shut_down_if_our_turn();
         }
@@ -508,6 +525,16 @@ impl WriteHalf {
     pub(crate) fn abort(&self) {
         self.apply(EndEvent::Failed(WriteFailure::Lost, Deadline::after(Duration::ZERO)));
         let _ = self.stream.shutdown(Shutdown::Both);
+        self.stop_encoder_unless_busy();
+    }
+
+    /// Stops the encoder once the connection has ended, so that a thread that still waits for the
+    /// lock, or for the end of a message, receives an error. If another thread is writing, that
+    /// write fails, and stops the encoder.
+    fn stop_encoder_unless_busy(&self) {
+        if let Some(mut encoder) = self.try_lock() {
+            encoder.stop();
+        }
     }
 
     /// Sends our Close after all earlier messages, then ends the stream with a lingering close, so
@@ -546,11 +573,7 @@ impl WriteHalf {
             }
         }
         self.apply(EndEvent::Ended);
-        // Once the encoder is stopped, a thread that still waits for the lock, or for the end of a
-        // message, receives an error.
-        if let Some(mut encoder) = self.try_lock() {
-            encoder.stop();
-        }
+        self.stop_encoder_unless_busy();
         unanswered
     }
 
@@ -576,7 +599,7 @@ impl WriteHalf {
             if flushed.is_err() || !matches!(state, OurSide::Requested(_) | OurSide::Due(_)) {
                 return self.ending.our_side();
             }
-            if stall.has_stalled(self.ending.written(), self.is_writing()) {
+            if self.has_stalled(&mut stall) {
                 if has_hurried {
                     return state;
                 }
@@ -669,12 +692,19 @@ impl WriteHalf {
             drop(encoder);
             self.flush_pending()?;
             self.message.wait_until_none_is_open(PROGRESS_CHECK_INTERVAL)?;
-            if stall.has_stalled(self.ending.written(), self.is_writing()) {
+            if self.has_stalled(&mut stall) {
                 return Err(Error::WriteTimeout);
             }
             encoder = self.lock();
         }
         Ok(encoder)
+    }
+
+    /// Returns whether the messages that a thread waits for have made no progress for
+    /// `Limits::write`. The thread must pass the same detector again and again while it waits.
+    pub(crate) fn has_stalled(&self, stall: &mut StallDetector) -> bool {
+        let sent = self.traffic.messages_sent() + self.message.fragments_sent();
+        stall.has_stalled(sent, self.is_writing())
     }
 
     /// Returns whether another thread holds the write lock. Such a thread is in the middle of a

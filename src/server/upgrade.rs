@@ -429,7 +429,7 @@ fn write_response(
     stream.set_write_timeout(per_call_timeout(limits.write))?;
     let mut slices = [head, body].map(IoSlice::new);
     let count = if body.is_empty() { 1 } else { 2 };
-    write_with_min_rate(limits.write, stream, &mut slices[..count])
+    write_with_min_rate(limits.write, stream, &mut slices[..count], &mut |_| ())
 }
 
 /// The 500 that replaces a page or a refusal whose status or headers are invalid.

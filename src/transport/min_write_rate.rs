@@ -25,9 +25,10 @@ pub(crate) const MIN_PROGRESS: usize = 64 * 1024;
 const CALLS_PER_PERIOD: u32 = 4;
 
 /// Returns the write timeout that a stream needs for [`write_with_min_rate`]: a quarter of the
-/// period `within`. This timeout limits a single `write` call.
+/// period `within`, but at least a millisecond, because sockets reject a zero timeout. This timeout
+/// limits a single `write` call.
 pub fn per_call_timeout(within: Duration) -> Duration {
-    within / CALLS_PER_PERIOD
+    (within / CALLS_PER_PERIOD).max(Duration::from_millis(1))
 }
 
 // WALK: min-rate
@@ -35,12 +36,14 @@ pub fn per_call_timeout(within: Duration) -> Duration {
 /// of length `within` in which the peer has accepted less than 64 KiB. The first period begins when
 /// the first `write` call has returned. That call's bytes don't count, because they may only have
 /// filled our own operating system's buffers. Also fails with a timeout once four `write` calls in
-/// a row have timed out. The caller must first set the stream's write timeout to
+/// a row have timed out. Calls `note_written` after each `write` call, with the number of bytes that
+/// the stream has taken. The caller must first set the stream's write timeout to
 /// [`per_call_timeout`], because otherwise a single call could wait forever.
 pub fn write_with_min_rate(
     within: Duration,
     stream: &dyn Stream,
     mut slices: &mut [IoSlice<'_>],
+    note_written: &mut dyn FnMut(usize),
 ) -> io::Result<()> {
     let total: usize = slices.iter().map(|slice| slice.len()).sum();
     let (mut written, mut waits) = (0, 0);
@@ -52,8 +55,12 @@ pub fn write_with_min_rate(
             // The stream reports more bytes than it was given. An application's own stream may have
             // this bug.
             Ok(count) if count > total - written => return Err(ErrorKind::InvalidData.into()),
-            Ok(count) if count == total - written => return Ok(()),
+            Ok(count) if count == total - written => {
+                note_written(count);
+                return Ok(());
+            }
             Ok(count) => {
+                note_written(count);
                 (written, waits) = (written + count, 0);
                 IoSlice::advance_slices(&mut slices, count);
             }
@@ -139,9 +146,13 @@ mod tests {
             let written = write_before(deadline, &stream, b"12345").map_err(|error| error.kind());
             assert!(stream.is_used_up());
             let stream = Scripted::new(ends);
-            let paced =
-                write_with_min_rate(LONG, &stream, &mut [b"12", &b"345"[..]].map(IoSlice::new))
-                    .map_err(|error| error.kind());
+            let paced = write_with_min_rate(
+                LONG,
+                &stream,
+                &mut [b"12", &b"345"[..]].map(IoSlice::new),
+                &mut |_| (),
+            )
+            .map_err(|error| error.kind());
             assert_eq!((written, stream.is_used_up()), (paced, true));
             written
         };
@@ -159,18 +170,20 @@ mod tests {
         let ends = [nothing, nothing, nothing, Ok(1), nothing, nothing, nothing, Ok(2)];
         let stream = Scripted::new(&ends);
         assert!(
-            write_with_min_rate(LONG, &stream, &mut [IoSlice::new(b"123")]).is_ok()
+            write_with_min_rate(LONG, &stream, &mut [IoSlice::new(b"123")], &mut |_| ()).is_ok()
                 && stream.is_used_up()
         );
         let stream = Scripted::new(&[Ok(1), nothing, nothing, nothing, nothing]);
-        let error = write_with_min_rate(LONG, &stream, &mut [IoSlice::new(b"123")]).unwrap_err();
+        let error = write_with_min_rate(LONG, &stream, &mut [IoSlice::new(b"123")], &mut |_| ())
+            .unwrap_err();
         assert!(is_timeout(&error) && stream.is_used_up());
     }
 
     #[test]
     fn a_period_ends_even_if_each_call_is_interrupted() {
         let stream = Scripted::new(&[Ok(1), Err(Interrupted)]);
-        let error = write_with_min_rate(Duration::ZERO, &stream, &mut [IoSlice::new(b"123")]);
+        let error =
+            write_with_min_rate(Duration::ZERO, &stream, &mut [IoSlice::new(b"123")], &mut |_| ());
         assert!(is_timeout(&error.unwrap_err()) && stream.is_used_up());
     }
 
@@ -187,7 +200,12 @@ mod tests {
         // The first call doesn't count: our own operating system may have taken its bytes.
         for (second, is_enough) in [(MIN_PROGRESS - 1, false), (MIN_PROGRESS, true)] {
             let stream = Scripted::new(&[Ok(100), Ok(second), Ok(bytes.len() - 100 - second)]);
-            let written = write_with_min_rate(Duration::ZERO, &stream, &mut [IoSlice::new(&bytes)]);
+            let written = write_with_min_rate(
+                Duration::ZERO,
+                &stream,
+                &mut [IoSlice::new(&bytes)],
+                &mut |_| (),
+            );
             assert_eq!(written.is_ok(), is_enough, "{second}");
         }
     }

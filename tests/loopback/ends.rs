@@ -534,6 +534,107 @@ fn flush_has_nothing_to_fail_for_after_a_clean_close() {
     }
 }
 
+#[test]
+fn flush_and_close_fail_once_the_connection_has_ended_without_a_close() {
+    for side in BOTH_SIDES {
+        let (wire, app) = open(side, Limits { write: SOON, ..unhurried() }, |mut ws| {
+            ws.feed("the first").unwrap();
+            let sender = ws.sender();
+            sender.send(vec![0; HUGE]).unwrap_err();
+            // The first call tells why the connection has ended.
+            let closed = ws.close(1000, "");
+            (closed, ws.flush(), ws.close(1000, ""), sender.close(1000, ""), ws.sent_close())
+        });
+        let (closed, flushed, again, sender_closed, sent) = app.wait();
+        assert!(matches!(closed, Err(Error::WriteTimeout)), "{side:?}: {closed:?}");
+        for ended in [flushed, again, sender_closed] {
+            assert!(matches!(ended, Err(Error::Closed)), "{side:?}: {ended:?}");
+        }
+        assert_eq!(sent, None);
+        drop(wire);
+
+        let (wire, app) = open(side, unhurried(), |mut ws| {
+            let ended = ws.recv();
+            (ended, ws.sender().close(1000, ""), ws.close(1000, ""))
+        });
+        drop(wire);
+        let (ended, sender_closed, closed) = app.wait();
+        assert!(matches!(ended, Err(Error::ConnectionLost(_))), "{side:?}: {ended:?}");
+        assert!(matches!(sender_closed, Err(Error::Closed)), "{side:?}: {sender_closed:?}");
+        assert!(matches!(closed, Err(Error::Closed)), "{side:?}: {closed:?}");
+    }
+}
+
+#[test]
+fn nothing_is_sent_and_no_thread_waits_for_a_message_after_an_abort() {
+    for side in BOTH_SIDES {
+        let (wire, app) = open(side, unhurried(), |mut ws| {
+            let (outbox, sender) = (ws.outbox(1).unwrap(), ws.sender());
+            let (tell, told) = channel();
+            let writing = ws.sender();
+            // A thread that never goes on with its message, nor gives it up.
+            thread::spawn(move || {
+                let _writer = writing.send_stream(MessageKind::Binary).unwrap();
+                tell.send(()).unwrap();
+                thread::sleep(10 * PATIENCE);
+            });
+            told.recv().unwrap();
+            outbox.try_send(&PreparedMessage::new("queued")).unwrap();
+            let waiting = run(move || sender.send("waits"));
+            outbox.abort();
+            let start = Instant::now();
+            while outbox.backlog().messages > 0 && start.elapsed() < PATIENCE / 2 {
+                thread::yield_now();
+            }
+            (waiting.wait(), ws.ping(), outbox.backlog().messages)
+        });
+        let (waited, pinged, left) = app.wait();
+        assert!(matches!(waited, Err(Error::Closed)), "{side:?}: {waited:?}");
+        assert!(matches!(pinged, Err(Error::Closed)), "{side:?}: {pinged:?}");
+        assert_eq!(left, 0, "{side:?}");
+        drop(wire);
+    }
+}
+
+#[test]
+fn pongs_between_two_fragments_keep_neither_a_send_nor_a_close_waiting() {
+    for closes in [false, true] {
+        let limits = Limits { write: 5 * SOON, ..unhurried() };
+        let (mut wire, app) = open(Side::Server, limits, move |mut ws| {
+            let (writing, sender) = (ws.sender(), ws.sender());
+            let (tell, told) = channel();
+            thread::spawn(move || {
+                let mut writer = writing.send_stream(MessageKind::Binary).unwrap();
+                writer.write_all(b"begun").and_then(|()| writer.flush()).unwrap();
+                tell.send(()).unwrap();
+                thread::sleep(10 * PATIENCE);
+            });
+            told.recv().unwrap();
+            let sent = run(move || match closes {
+                false => sender.send("waits"),
+                true => Ok(()),
+            });
+            let ended = if closes { ws.close(1000, "") } else { ws.recv().map(drop) };
+            (sent.wait(), ended)
+        });
+        assert_eq!(wire.read().first, 0x02);
+        // The peer pings more often than `Limits::write`, until it's answered with a Close, or for
+        // long enough.
+        let start = Instant::now();
+        let mut is_closed = false;
+        while !is_closed && start.elapsed() < if closes { PATIENCE / 2 } else { 20 * SOON } {
+            wire.send(0x89, "");
+            is_closed = wire.read().first == 0x88;
+            thread::sleep(SOON / 2);
+        }
+        assert_eq!(is_closed, closes, "our Close no longer waits for the message");
+        wire.send(0x88, [3, 232]);
+        let (sent, ended) = app.wait();
+        ended.unwrap();
+        assert!(closes || matches!(sent, Err(Error::WriteTimeout)), "{sent:?}");
+    }
+}
+
 /// A stream whose peer has sent its request, and takes nothing from then on.
 struct Stuck(Mutex<io::Cursor<Vec<u8>>>);
 
@@ -622,6 +723,77 @@ fn a_ping_behind_a_long_message_waits_while_the_peer_acknowledges() {
     }
 }
 
+/// A stream whose peer has sent its request, and then only acknowledges. Of a long message, it takes
+/// a piece every now and then.
+struct TakesPieces {
+    acknowledges: Acknowledges,
+    written: AtomicUsize,
+    takes: usize,
+}
+
+const IN_BUFFERS: usize = 1_000_000;
+
+impl Stream for TakesPieces {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        self.acknowledges.read(into)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let all = slices.iter().map(|slice| slice.len()).sum();
+        let count = if all > IN_BUFFERS + 100 { 100_000 } else { all };
+        if self.written.load(SeqCst) + count > self.takes {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
+        if all > count {
+            thread::sleep(SOON / 5);
+        }
+        self.written.fetch_add(count, SeqCst);
+        Ok(count)
+    }
+
+    neither_timeouts_nor_shutdown!();
+
+    fn unacknowledged(&self) -> Option<u64> {
+        Some(self.written.load(SeqCst).min(IN_BUFFERS) as u64)
+    }
+}
+
+fn takes_pieces(takes: usize) -> TakesPieces {
+    let request = Mutex::new(io::Cursor::new(request(&[]).into()));
+    let acknowledges = Acknowledges { request, unacknowledged: Mutex::default() };
+    TakesPieces { acknowledges, written: AtomicUsize::new(0), takes }
+}
+
+#[test]
+fn a_peer_that_acknowledges_a_long_message_is_kept_while_another_thread_still_writes_it() {
+    let limits = Limits { ping_every: Some(SOON), pong: 3 * SOON, ..unhurried() };
+    let stream = takes_pieces(usize::MAX);
+    let mut ws = Server::without_listener().limits(limits).accept(stream).unwrap();
+    ws.send(vec![0; IN_BUFFERS]).unwrap();
+    let sender = ws.sender();
+    let received = run(move || ws.recv());
+    // By now, a ping waits in the buffers.
+    thread::sleep(2 * SOON);
+    let start = Instant::now();
+    let sent = run(move || sender.send(vec![0; 5_000_000]));
+    let received = received.wait();
+    let kept_for = start.elapsed();
+    sent.wait().unwrap();
+    assert!(matches!(received, Err(Error::PeerTimeout)), "{received:?}");
+    assert!(kept_for > 8 * SOON, "{kept_for:?}");
+}
+
+#[test]
+fn bytes_of_a_message_that_goes_out_in_part_are_counted() {
+    let server = Server::without_listener().limits(unhurried());
+    let handle = server.handle();
+    let mut ws = server.accept(takes_pieces(500_000)).unwrap();
+    let sent = ws.send(vec![0; 2_000_000]);
+    assert!(matches!(sent, Err(Error::ConnectionLost(_))), "{sent:?}");
+    let counters = handle.counters();
+    assert_eq!((counters.messages_out, counters.bytes_out), (0, 400_000));
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_tcp_stream_tells_how_many_bytes_the_peers_system_has_not_taken() {
@@ -661,6 +833,25 @@ fn close_tells_the_lost_bytes_of_a_tcp_peer_that_stopped_after_64_kib() {
     assert_eq!(wire.read().payload.len(), 100_000);
     let closed = app.wait();
     assert!(matches!(closed, Err(Error::BytesLost(1..))), "{closed:?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn close_tells_the_lost_bytes_of_a_tcp_peer_that_has_closed_and_takes_no_more() {
+    for receives in [true, false] {
+        let limits = Limits { close: 3 * SOON, ..unhurried() };
+        let (mut wire, app) = open(Side::Server, limits, move |mut ws| {
+            for _ in 0..KEPT / 1_000 {
+                ws.send([0; 1_000]).unwrap();
+            }
+            let received = if receives { ws.recv() } else { Ok(None) };
+            (received, ws.close(1000, ""))
+        });
+        wire.send(0x88, [3, 232]);
+        let (received, closed) = app.wait();
+        assert!(matches!(received, Ok(None)), "{received:?}");
+        assert!(matches!(closed, Err(Error::BytesLost(1..))), "{closed:?}");
+    }
 }
 
 #[test]

@@ -410,6 +410,27 @@ fn either_side_pings_a_silent_peer_and_gives_it_up() {
 }
 
 #[test]
+fn either_side_pings_in_time_though_each_recv_waits_for_less() {
+    const EVERY: Duration = Duration::from_secs(2);
+    for side in BOTH_SIDES {
+        let limits = Limits { ping_every: Some(EVERY), ..Limits::default() };
+        let (mut wire, app) = open(side, limits, |mut ws| {
+            // Neither the time between two calls nor that of a call which ends too soon is lost.
+            thread::sleep(EVERY / 2);
+            let (first, second) = (ws.recv_timeout(EVERY / 3), ws.recv_timeout(2 * PATIENCE));
+            (first.is_err(), second)
+        });
+        let start = Instant::now();
+        assert_eq!(wire.read().first, 0x89);
+        let waited = start.elapsed();
+        assert!(waited < EVERY * 5 / 4, "{side:?}: {waited:?}");
+        wire.send(0x81, "");
+        let (has_waited, received) = app.wait();
+        assert!(has_waited && matches!(received, Ok(Some(_))), "{side:?}: {received:?}");
+    }
+}
+
+#[test]
 fn either_side_keeps_a_peer_that_shows_any_sign_of_life() {
     for side in BOTH_SIDES {
         let limits = Limits { ping_every: Some(Duration::from_millis(5)), ..unhurried() };

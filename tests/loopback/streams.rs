@@ -3,14 +3,15 @@
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ws101::frames::header::Role;
-use ws101::{Response, Server, Stream, Tap};
+use ws101::{Limits, Response, Server, Stream, Tap};
 
-use crate::support::{Peer, head, masked, request, run};
+use crate::support::{Peer, echo, echo_handler, head, masked, request, run, serve};
 
 const A_MOMENT: Duration = Duration::from_millis(50);
 
@@ -293,4 +294,103 @@ fn the_latency_is_counted_from_before_the_ping_is_written() {
     peer.write([masked(0x8a, ping.payload), masked(0x81, "")].concat());
     let latency = app.wait();
     assert!(latency.is_some_and(|latency| latency >= A_MOMENT), "{latency:?}");
+}
+
+/// A stream that passes each timeout on as it is. (A socket rejects a timeout of zero.)
+struct Strict(TcpStream);
+
+impl Stream for Strict {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        Stream::read(&self.0, into)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Stream::write(&self.0, slices)
+    }
+
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.0.set_read_timeout(Some(timeout))
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.0.set_write_timeout(Some(timeout))
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        Stream::shutdown(&self.0, how)
+    }
+}
+
+#[test]
+fn a_stream_of_ones_own_gets_no_timeout_of_zero() {
+    const PONG: Duration = Duration::from_secs(2);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, told) = channel();
+    let app = run(move || {
+        let limits = Limits {
+            ping_every: Some(A_MOMENT),
+            pong: PONG,
+            write: Duration::ZERO,
+            ..Limits::default()
+        };
+        let server = Server::without_listener().limits(limits);
+        let mut ws = server.accept(Strict(listener.accept().unwrap().0)).unwrap();
+        // A ping goes out in this time, and its pong is due before the next call.
+        let nothing = ws.recv_timeout(4 * A_MOMENT);
+        thread::sleep(PONG);
+        told.recv().unwrap();
+        (nothing, ws.recv())
+    });
+    let mut peer = Peer::new(TcpStream::connect(address).unwrap());
+    peer.write(request(&[]));
+    assert_eq!(peer.read_response().status, 101);
+    assert_eq!(peer.read_frame().first, 0x89);
+    thread::sleep(8 * A_MOMENT);
+    peer.write(masked(0x81, "a sign of life"));
+    tell.send(()).unwrap();
+    let (nothing, received) = app.wait();
+    assert!(matches!(nothing, Err(ws101::Error::TimedOut)), "{nothing:?}");
+    assert!(matches!(received, Ok(Some(_))), "{received:?}");
+}
+
+/// A stream whose reads panic after the handshake.
+struct PanickingRead(Arc<dyn Stream>, AtomicUsize);
+
+impl Stream for PanickingRead {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        assert!(self.1.fetch_add(1, SeqCst) == 0, "the application's own fault");
+        self.0.read(into)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.write(slices)
+    }
+
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.0.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.0.set_write_timeout(timeout)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.0.shutdown(how)
+    }
+}
+
+#[test]
+fn either_side_survives_a_stream_that_panics_whenever_it_is_read() {
+    let wrap = |stream| -> Arc<dyn Stream> { Arc::new(PanickingRead(stream, AtomicUsize::new(0))) };
+    let server = serve(|server| server.wrap_stream(wrap), echo_handler);
+    let mut peer = server.open();
+    assert_eq!(peer.read_close(), 1011);
+    // The server has its place back.
+    server.wait_until(|counters| counters.open == 0);
+
+    let server = echo();
+    let client = ws101::Client::new(server.url()).wrap_stream(wrap);
+    let panicked = thread::spawn(move || client.connect().unwrap().recv()).join();
+    assert!(panicked.is_err(), "and no second panic has aborted the process");
 }

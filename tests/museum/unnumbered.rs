@@ -775,8 +775,8 @@ fn ws_1620_what_if_one_of_many_does_not_read() {
 /// Bytes: messages of 0 bytes to a megabyte
 /// Holds: one write per message, at both ends
 /// Twin: src/connection/write_half.rs
-/// was `write_with_min_rate(self.limits.write, &*self.stream, slices)`
-/// now `slices.iter().try_for_each(|slice| write_with_min_rate(self.limits.write, &*self.stream, &mut [*slice]))`
+/// was `write_with_min_rate(self.limits.write, &*self.stream, slices, note)`
+/// now `slices.iter().try_for_each(|slice| write_with_min_rate(self.limits.write, &*self.stream, &mut [*slice], note))`
 #[test]
 fn nagle_what_if_a_message_goes_out_in_two_writes() {
     for side in BOTH_SIDES {
