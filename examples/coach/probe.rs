@@ -511,7 +511,13 @@ impl Probe {
     }
 }
 
-/// Builds the 101 that answers a client's request.
+/// How long so many bytes may take from a slow peer: one that writes 8,000 bytes a second.
+fn on_a_slow_line(bytes: usize) -> Duration {
+    Duration::from_millis(bytes as u64 / 8)
+}
+
+/// Builds the 101 that answers a client's request. It names the first subprotocol that the client
+/// offered, because many clients leave if there is none.
 pub fn answer(request: &Head) -> Request {
     let key = request.all("Sec-WebSocket-Key").first().map_or(String::new(), |key| (*key).into());
     let accept = accept_key::accept(&key);
@@ -520,7 +526,9 @@ pub fn answer(request: &Head) -> Request {
         ("Connection", "Upgrade"),
         ("Sec-WebSocket-Accept", accept.as_str()),
     ];
-    let lines = lines.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec();
+    let mut lines = lines.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec();
+    let offered = request.list("Sec-WebSocket-Protocol").into_iter().next();
+    lines.extend(offered.map(|name| ("Sec-WebSocket-Protocol".to_owned(), name)));
     Request { first: "HTTP/1.1 101 Switching Protocols".into(), lines, key }
 }
 

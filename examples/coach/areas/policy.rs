@@ -217,7 +217,7 @@ pub const CHECKS: &[Check] = &[
             if head.all("Sec-WebSocket-Protocol").is_empty() {
                 return skips("it offers none");
             }
-            line.send(&answer(&head).bytes());
+            line.send(&answer(&head).without("Sec-WebSocket-Protocol").bytes());
             match line.alive() {
                 Ok(()) => warns("it went on without"),
                 Err(_) => Ok(()),

@@ -458,4 +458,5 @@ members! {
     AsksLikeFirefox C "asks with `keep-alive, Upgrade`" "" "";
     AsksWithCookies C "sends more fields" "" "";
     AsksInLowerCase C "writes field names in lower case" "" "";
+    LeavesWithoutSubprotocol C "offers subprotocols, and leaves if none is chosen" "" "";
 }
