@@ -457,16 +457,25 @@ impl Probe {
                 Err(error) => return skips(format!("{program} can't be started: {error}")),
             }
         }
-        let deadline = Instant::now() + Duration::from_secs(20).max(self.target.pace.answer());
+        let mut deadline = Instant::now() + Duration::from_secs(20).max(self.target.pace.answer());
+        let mut why = "no client came; each check needs a new connection".to_owned();
         let socket = loop {
             match listener.accept() {
                 Ok((socket, _)) => break socket,
                 Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
-                Err(error) => {
-                    let why = "no client came; each check needs a new connection";
-                    *self.target.gone.lock().unwrap() = Some(why.into());
-                    return skips(format!("{why}: {error}"));
+                Err(_) => {
+                    *self.target.gone.lock().unwrap() = Some(why.clone());
+                    return skips(why);
                 }
+            }
+            // A command that failed won't connect any more. One that ended well may have left a
+            // client behind.
+            let ended = self.children.last_mut().and_then(|child| child.try_wait().ok().flatten());
+            if let Some(status) = ended.filter(|status| !status.success()) {
+                why = format!(
+                    "no client came: the command ended with {status}; run it by hand to see why"
+                );
+                deadline = deadline.min(Instant::now() + Duration::from_millis(200));
             }
         };
         let _ = socket.set_nonblocking(false);

@@ -100,6 +100,23 @@ fn is_101(head: &Head) -> Outcome {
     }
 }
 
+/// What the coach's user can do if the server may well be right to refuse a good request.
+fn elsewhere(head: &Head, p: &Probe) -> String {
+    let path = p.target.address.as_ref().map_or("/", |address| &address.target);
+    match (head.status(), head.all("Location").first()) {
+        (Some(300..=399), Some(there)) => {
+            format!(": it redirects to {there:?}, so coach that address")
+        }
+        (Some(404 | 405 | 410), _) => {
+            format!(": if it serves WebSocket at another path than {path:?}, coach that one")
+        }
+        (Some(401 | 403 | 407), _) => {
+            ": if it wants a login, or the Origin of a page, let the coach in without".into()
+        }
+        _ => String::new(),
+    }
+}
+
 fn length(p: &Probe) -> usize {
     p.request().bytes().len()
 }
@@ -241,7 +258,13 @@ fn once(head: &Head, name: &str) -> Option<String> {
 }
 
 pub const CHECKS: &[Check] = &[
-    check("head/plain", &PLAIN, "a plain good request", "101", |p| opens(p, |r| r)),
+    check("head/plain", &PLAIN, "a plain good request", "101", |p| {
+        let request = p.request().bytes();
+        match p.ask(&request)?.0 {
+            head if head.status() == Some(101) => Ok(()),
+            head => fails(format!("the answer {:?}{}", head.first, elsewhere(&head, p))),
+        }
+    }),
     check(
         "head/byte-by-byte",
         &WHOLE,
