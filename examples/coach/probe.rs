@@ -96,9 +96,11 @@ impl Pace {
         Duration::from_micros(self.slowest.load(Relaxed))
     }
 
-    /// Forgets the silences before a peer's first answer, which say nothing about its later ones.
-    pub fn begins(&self) {
+    /// Forgets what came before a peer's first answer, and notes how long this answer took. The
+    /// silences before it say nothing about the later ones.
+    pub fn begins(&self, took: Duration) {
         self.silences.store(0, Relaxed);
+        self.slowest.store(took.as_micros() as u64, Relaxed);
     }
 
     /// Notes that the peer sent nothing during a whole wait.
@@ -136,6 +138,13 @@ pub const NO_EXCHANGE: &str = "a plain exchange fails already";
 pub const NOT_OPEN: &str = "no WebSocket could be opened";
 /// How the reason begins that a server is gone.
 pub const UNREACHABLE: &str = "the server can't be reached";
+
+/// Whether a check saw that the server has no room for another connection, as a server with a limit
+/// says it. It may have room a little later.
+pub fn is_busy(seen: &str) -> bool {
+    ["HTTP/1.1 503", "HTTP/1.1 429", "code 1013"].iter().any(|sign| seen.contains(sign))
+}
+
 /// How many connections wait to be accepted at most: the backlog of a listener of `std`.
 const MOST_WAITING: usize = 4096;
 /// The longest head, in bytes, that the coach reads.
@@ -394,7 +403,22 @@ impl Probe {
     }
 
     /// Sends a request on a new connection. Returns the head of the answer, and the connection.
+    ///
+    /// If the server is full, this tries again: a server with few places may not have noticed yet
+    /// that an earlier connection has ended.
     pub fn ask(&mut self, request: &[u8]) -> Result<(Head, Line), Stop> {
+        for pause in [40, 160] {
+            match self.ask_once(request)? {
+                (head, _) if is_busy(&head.first) => {
+                    std::thread::sleep(Duration::from_millis(pause));
+                }
+                answered => return Ok(answered),
+            }
+        }
+        self.ask_once(request)
+    }
+
+    fn ask_once(&mut self, request: &[u8]) -> Result<(Head, Line), Stop> {
         let mut line = self.connect()?;
         let started = Instant::now();
         line.send(request);
@@ -492,10 +516,8 @@ impl Probe {
     pub fn refused(&mut self, change: impl Fn(Request) -> Vec<u8>) -> Result<Head, Stop> {
         self.good_twin()?;
         let bytes = change(self.request());
-        let mut line = self.connect()?;
-        line.send(&bytes);
-        match line.head() {
-            Ok(head) => match head.status() {
+        match self.ask(&bytes) {
+            Ok((head, _)) => match head.status() {
                 Some(101) => fails("101: the request was accepted"),
                 Some(_) => Ok(head),
                 None => fails(format!("an answer that is not HTTP: {}", quote(&head.raw))),
@@ -722,7 +744,7 @@ impl Line {
             if !self.fill(until) {
                 return Next::Silent;
             }
-            until = (Instant::now() + wait).min(hard);
+            until = (Instant::now() + wait).min(hard + on_a_slow_line(self.input.len()));
         }
     }
 
@@ -754,7 +776,8 @@ impl Line {
                 }
                 other => return Err(other),
             }
-            if Instant::now() > until {
+            let length = self.parts.as_ref().map_or(0, |message| message.payload.len());
+            if Instant::now() > until + on_a_slow_line(length) {
                 return Err(Next::Silent);
             }
         }
@@ -774,7 +797,8 @@ impl Line {
             let wait = if is_known { self.pace().hardly() } else { self.pace().answer() };
             let instead = match self.message(wait) {
                 Ok(message) if message.payload == payload => {
-                    self.pace().note(started.elapsed());
+                    let took = started.elapsed().saturating_sub(on_a_slow_line(payload.len()));
+                    self.pace().note(took);
                     // A server that doesn't unmask echoes an empty payload, too, so only a longer
                     // one proves that it echoes.
                     self.target.echoes.fetch_or(payload.len() > 8, Relaxed);
