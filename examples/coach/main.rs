@@ -201,8 +201,7 @@ fn coach(options: &Options) -> Result<u8, String> {
         let role = if is_client { "client" } else { "server" };
         return Err(format!("none of the chosen checks asks a {role}; --list shows them"));
     }
-    let together = run::calibrate(&target)?;
-    let jobs = if is_client || !together { 1 } else { options.jobs.unwrap_or(8) };
+    let jobs = run::calibrate(&target, options.jobs.unwrap_or(8))?;
     let started = Instant::now();
     let mut all = Vec::new();
     let mut screen =

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crate::check::{Check, Lesson, Outcome, Stop, check, fails, skips, warns};
-use crate::probe::{Head, Probe, Request, answer, word};
+use crate::probe::{Head, Probe, Request, answer, is_busy, word};
 use crate::wire::{TEXT, frame};
 
 const PLAIN: Lesson = Lesson {
@@ -211,8 +211,13 @@ fn several(p: &mut Probe) -> Outcome {
         line.send(&request);
         lines.push(line);
     }
-    for mut line in lines {
-        is_101(&line.head()?)?;
+    for (i, mut line) in lines.into_iter().enumerate() {
+        match is_101(&line.head()?) {
+            Err(Stop::Fails(seen)) if is_busy(&seen) && i > 0 => {
+                return warns(format!("{seen} to the connection {}: it allows only few", i + 1));
+            }
+            other => other?,
+        }
         line.shutdown();
     }
     Ok(())

@@ -68,6 +68,13 @@ impl Echo {
         }
     }
 
+    /// Ends the connection with this code, without an echo.
+    pub fn end(mut self, code: u16) {
+        if self.send_close(&code.to_be_bytes()).is_ok() {
+            self.connection.finish();
+        }
+    }
+
     fn greet(&mut self) -> Result<(), End> {
         if has(GreetsFirst) {
             self.connection.write_frame(true, 0, TEXT, b"welcome to the zoo")?;

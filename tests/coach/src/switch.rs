@@ -420,6 +420,9 @@ members! {
     FragmentsAndPings B "fragments what it sends, with a ping in between" "" "";
     DribblesItsAnswer S "writes its 101 byte by byte" "" "";
     DribblesFrames B "writes its frames byte by byte" "" "";
+    WritesSlowly S "writes 50,000 bytes a second" "" "";
+    RoomForTwo S "has room for two, and answers 503 then" "" "";
+    RoomForTwoSaid S "has room for two, and closes others with 1013" "" "";
     AnswersSlowly B "waits 150 ms with each answer" "" "";
     ClosesSlowly B "waits before and after its Close" "" "";
     DeflateDeclined S "declines compression" "" "";
