@@ -681,7 +681,12 @@ impl Line {
         loop {
             if let Some(at) = self.input.windows(4).position(|four| four == b"\r\n\r\n") {
                 let raw: Vec<u8> = self.input.drain(..at + 4).collect();
-                return Ok(Head::parse(&raw));
+                let head = Head::parse(&raw);
+                // RFC 9110 §15.2: such an answer, for example 103, comes before the real one.
+                if matches!(head.status(), Some(100 | 102..=199)) {
+                    continue;
+                }
+                return Ok(head);
             }
             if self.ended {
                 let lone = self.input.windows(2).position(|two| two == b"\n\n");

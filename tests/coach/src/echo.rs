@@ -202,6 +202,9 @@ impl Echo {
         if has(SendsPings) {
             self.connection.write_frame(true, 0, PING, b"are you there?")?;
         }
+        if has(TextsOnly) && message.opcode == BINARY {
+            return Err(End::Violation(1003));
+        }
         if has(BinaryCheckedAsText) && std::str::from_utf8(&bytes).is_err() {
             return Err(End::Violation(1007));
         }

@@ -170,6 +170,9 @@ fn write_head(stream: &mut TcpStream, head: &[u8]) -> Option<()> {
     if has(AnswersSlowly) {
         thread::sleep(Duration::from_millis(150));
     }
+    if has(EarlyHintsFirst) && head.starts_with(b"HTTP/1.1 101") {
+        stream.write_all(b"HTTP/1.1 103 Early Hints\r\nX-Zoo: hint\r\n\r\n").ok()?;
+    }
     if has(PausesInItsAnswer) {
         let (first, last) = head.split_at(head.len() / 2);
         stream.write_all(first).ok()?;

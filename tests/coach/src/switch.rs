@@ -436,6 +436,9 @@ members! {
     RefusalsAre426 S "refuses with 426" "" "";
     AnswerInUpperCase S "writes field names in upper case" "" "";
     AnswerInLowerCase S "writes field names in lower case, without spaces" "" "";
+    EarlyHintsFirst S "sends 103 before its 101" "" "";
+    OtherSitesPagesOnly S "accepts no Origin of its own host" "" "";
+    TextsOnly S "closes with 1003 on a binary message" "" "";
     OtherReasonPhrase S "has a reason phrase of its own" "" "";
     NoReasonPhrase S "has an empty reason phrase" "" "";
     ExtraFieldsOn101 S "sends more fields on its 101" "" "";
