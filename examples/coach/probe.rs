@@ -954,12 +954,16 @@ impl Line {
     pub fn pong_comes(&mut self, payload: &[u8]) -> Result<Came, Stop> {
         let wait = self.pace().answer();
         let mut other: Option<Came> = None;
-        let until = Instant::now() + wait * 3;
+        let started = Instant::now();
+        let until = started + wait * 3;
         while Instant::now() < until {
             // After a pong with another payload, the right one is unlikely to come.
             let wait = if other.is_some() { self.pace().hardly() } else { wait };
             match self.next(wait) {
                 Next::Frame(came) if came.opcode() == PONG && came.payload == payload => {
+                    if other.is_none() {
+                        self.pace().note(started.elapsed());
+                    }
                     return Ok(came);
                 }
                 Next::Frame(came) if came.opcode() == CLOSE => return fails(came.told()),

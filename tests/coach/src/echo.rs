@@ -319,6 +319,9 @@ impl Echo {
         if has(PongsForLastOnly) && self.connection.next_is(0x80 | PING) {
             return Ok(());
         }
+        if has(PongsSlowly) {
+            thread::sleep(Duration::from_secs(1));
+        }
         let mut payload = payload;
         match () {
             () if has(NoPong) => return Ok(()),

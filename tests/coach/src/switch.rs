@@ -451,6 +451,7 @@ members! {
     LimitOf64Kib B "takes messages of 65,536 bytes at most" "" "";
     FrameLimitOf64Kib B "takes frames of 65,536 bytes at most, and longer messages" "" "";
     FrameLimitOf20000 B "takes frames of 20,000 bytes at most, and longer messages" "" "";
+    PongsSlowly S "waits a second with each pong" "" "";
     PongsForLastOnly B "answers the last of several pings" "" "";
     TextCheckedAtTheEnd B "checks text when it is whole" "" "";
     TakesFirstSubprotocol S "takes the first subprotocol" "" "";
