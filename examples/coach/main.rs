@@ -201,8 +201,7 @@ fn coach(options: &Options) -> Result<u8, String> {
         let role = if is_client { "client" } else { "server" };
         return Err(format!("none of the chosen checks asks a {role}; --list shows them"));
     }
-    let together = run::calibrate(&target)?;
-    let jobs = if is_client || !together { 1 } else { options.jobs.unwrap_or(8) };
+    let jobs = run::calibrate(&target, options.jobs.unwrap_or(8))?;
     let started = Instant::now();
     let mut all = Vec::new();
     let mut screen =
@@ -253,12 +252,13 @@ fn finish(
         Some(file) => std::fs::write(file, text).map_err(|error| format!("{file}: {error}")),
         None => Ok(()),
     };
-    write(&options.junit, report::junit(all, peer))?;
-    write(&options.markdown, report::markdown(all, peer))?;
+    // A file that can't be written ends the run with 2, but only after the report is printed.
+    let written = write(&options.junit, report::junit(all, peer))
+        .and_then(|()| write(&options.markdown, report::markdown(all, peer)));
     let failed = report::count(all, Verdict::Fail);
     let status = match unasked(all, target) {
         Some(why) if failed == 0 => Err(why),
-        _ => Ok(u8::from(failed > 0)),
+        _ => written.map(|()| u8::from(failed > 0)),
     };
     if options.json {
         say!("{}", report::json_totals(all, started.elapsed().as_millis()));
@@ -416,7 +416,8 @@ fn target(options: &Options) -> Result<Target, String> {
         }
         _ => return Err(format!("the address of a server, or --listen\n{USAGE}")),
     };
-    let base = options.timeout.map_or(PATIENCE, Duration::from_millis);
+    // A wait that is shorter than the machine's own delays would fail each check.
+    let base = options.timeout.map_or(PATIENCE, |ms| Duration::from_millis(ms.max(100)));
     Ok(Target { listener, command: options.command.clone(), ..Target::new(address, dial, base) })
 }
 

@@ -96,9 +96,11 @@ impl Pace {
         Duration::from_micros(self.slowest.load(Relaxed))
     }
 
-    /// Forgets the silences before a peer's first answer, which say nothing about its later ones.
-    pub fn begins(&self) {
+    /// Forgets what came before a peer's first answer, and notes how long this answer took. The
+    /// silences before it say nothing about the later ones.
+    pub fn begins(&self, took: Duration) {
         self.silences.store(0, Relaxed);
+        self.slowest.store(took.as_micros() as u64, Relaxed);
     }
 
     /// Notes that the peer sent nothing during a whole wait.
@@ -136,6 +138,13 @@ pub const NO_EXCHANGE: &str = "a plain exchange fails already";
 pub const NOT_OPEN: &str = "no WebSocket could be opened";
 /// How the reason begins that a server is gone.
 pub const UNREACHABLE: &str = "the server can't be reached";
+
+/// Whether a check saw that the server has no room for another connection, as a server with a limit
+/// says it. It may have room a little later.
+pub fn is_busy(seen: &str) -> bool {
+    ["HTTP/1.1 503", "HTTP/1.1 429", "code 1013"].iter().any(|sign| seen.contains(sign))
+}
+
 /// How many connections wait to be accepted at most: the backlog of a listener of `std`.
 const MOST_WAITING: usize = 4096;
 /// The longest head, in bytes, that the coach reads.
@@ -394,7 +403,22 @@ impl Probe {
     }
 
     /// Sends a request on a new connection. Returns the head of the answer, and the connection.
+    ///
+    /// If the server is full, this tries again: a server with few places may not have noticed yet
+    /// that an earlier connection has ended.
     pub fn ask(&mut self, request: &[u8]) -> Result<(Head, Line), Stop> {
+        for pause in [40, 160] {
+            match self.ask_once(request)? {
+                (head, _) if is_busy(&head.first) => {
+                    std::thread::sleep(Duration::from_millis(pause));
+                }
+                answered => return Ok(answered),
+            }
+        }
+        self.ask_once(request)
+    }
+
+    fn ask_once(&mut self, request: &[u8]) -> Result<(Head, Line), Stop> {
         let mut line = self.connect()?;
         let started = Instant::now();
         line.send(request);
@@ -457,16 +481,25 @@ impl Probe {
                 Err(error) => return skips(format!("{program} can't be started: {error}")),
             }
         }
-        let deadline = Instant::now() + Duration::from_secs(20).max(self.target.pace.answer());
+        let mut deadline = Instant::now() + Duration::from_secs(20).max(self.target.pace.answer());
+        let mut why = "no client came; each check needs a new connection".to_owned();
         let socket = loop {
             match listener.accept() {
                 Ok((socket, _)) => break socket,
                 Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
-                Err(error) => {
-                    let why = "no client came; each check needs a new connection";
-                    *self.target.gone.lock().unwrap() = Some(why.into());
-                    return skips(format!("{why}: {error}"));
+                Err(_) => {
+                    *self.target.gone.lock().unwrap() = Some(why.clone());
+                    return skips(why);
                 }
+            }
+            // A command that failed won't connect any more. One that ended well may have left a
+            // client behind.
+            let ended = self.children.last_mut().and_then(|child| child.try_wait().ok().flatten());
+            if let Some(status) = ended.filter(|status| !status.success()) {
+                why = format!(
+                    "no client came: the command ended with {status}; run it by hand to see why"
+                );
+                deadline = deadline.min(Instant::now() + Duration::from_millis(200));
             }
         };
         let _ = socket.set_nonblocking(false);
@@ -483,10 +516,8 @@ impl Probe {
     pub fn refused(&mut self, change: impl Fn(Request) -> Vec<u8>) -> Result<Head, Stop> {
         self.good_twin()?;
         let bytes = change(self.request());
-        let mut line = self.connect()?;
-        line.send(&bytes);
-        match line.head() {
-            Ok(head) => match head.status() {
+        match self.ask(&bytes) {
+            Ok((head, _)) => match head.status() {
                 Some(101) => fails("101: the request was accepted"),
                 Some(_) => Ok(head),
                 None => fails(format!("an answer that is not HTTP: {}", quote(&head.raw))),
@@ -511,7 +542,13 @@ impl Probe {
     }
 }
 
-/// Builds the 101 that answers a client's request.
+/// How long so many bytes may take from a slow peer: one that writes 8,000 bytes a second.
+fn on_a_slow_line(bytes: usize) -> Duration {
+    Duration::from_millis(bytes as u64 / 8)
+}
+
+/// Builds the 101 that answers a client's request. It names the first subprotocol that the client
+/// offered, because many clients leave if there is none.
 pub fn answer(request: &Head) -> Request {
     let key = request.all("Sec-WebSocket-Key").first().map_or(String::new(), |key| (*key).into());
     let accept = accept_key::accept(&key);
@@ -520,7 +557,9 @@ pub fn answer(request: &Head) -> Request {
         ("Connection", "Upgrade"),
         ("Sec-WebSocket-Accept", accept.as_str()),
     ];
-    let lines = lines.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec();
+    let mut lines = lines.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec();
+    let offered = request.list("Sec-WebSocket-Protocol").into_iter().next();
+    lines.extend(offered.map(|name| ("Sec-WebSocket-Protocol".to_owned(), name)));
     Request { first: "HTTP/1.1 101 Switching Protocols".into(), lines, key }
 }
 
@@ -642,7 +681,12 @@ impl Line {
         loop {
             if let Some(at) = self.input.windows(4).position(|four| four == b"\r\n\r\n") {
                 let raw: Vec<u8> = self.input.drain(..at + 4).collect();
-                return Ok(Head::parse(&raw));
+                let head = Head::parse(&raw);
+                // RFC 9110 §15.2: such an answer, for example 103, comes before the real one.
+                if matches!(head.status(), Some(100 | 102..=199)) {
+                    continue;
+                }
+                return Ok(head);
             }
             if self.ended {
                 let lone = self.input.windows(2).position(|two| two == b"\n\n");
@@ -705,7 +749,7 @@ impl Line {
             if !self.fill(until) {
                 return Next::Silent;
             }
-            until = (Instant::now() + wait).min(hard);
+            until = (Instant::now() + wait).min(hard + on_a_slow_line(self.input.len()));
         }
     }
 
@@ -737,7 +781,8 @@ impl Line {
                 }
                 other => return Err(other),
             }
-            if Instant::now() > until {
+            let length = self.parts.as_ref().map_or(0, |message| message.payload.len());
+            if Instant::now() > until + on_a_slow_line(length) {
                 return Err(Next::Silent);
             }
         }
@@ -757,7 +802,8 @@ impl Line {
             let wait = if is_known { self.pace().hardly() } else { self.pace().answer() };
             let instead = match self.message(wait) {
                 Ok(message) if message.payload == payload => {
-                    self.pace().note(started.elapsed());
+                    let took = started.elapsed().saturating_sub(on_a_slow_line(payload.len()));
+                    self.pace().note(took);
                     // A server that doesn't unmask echoes an empty payload, too, so only a longer
                     // one proves that it echoes.
                     self.target.echoes.fetch_or(payload.len() > 8, Relaxed);
@@ -908,12 +954,16 @@ impl Line {
     pub fn pong_comes(&mut self, payload: &[u8]) -> Result<Came, Stop> {
         let wait = self.pace().answer();
         let mut other: Option<Came> = None;
-        let until = Instant::now() + wait * 3;
+        let started = Instant::now();
+        let until = started + wait * 3;
         while Instant::now() < until {
             // After a pong with another payload, the right one is unlikely to come.
             let wait = if other.is_some() { self.pace().hardly() } else { wait };
             match self.next(wait) {
                 Next::Frame(came) if came.opcode() == PONG && came.payload == payload => {
+                    if other.is_none() {
+                        self.pace().note(started.elapsed());
+                    }
                     return Ok(came);
                 }
                 Next::Frame(came) if came.opcode() == CLOSE => return fails(came.told()),

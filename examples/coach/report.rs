@@ -389,9 +389,11 @@ pub fn json_totals(all: &[Judged], ms: u128) -> String {
     )
 }
 
+/// Escapes a text for XML, which has no form for most control characters, U+FFFE and U+FFFF.
 fn xml(text: &str) -> String {
-    let text: String =
-        text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
+    let is_allowed =
+        |c: char| c == '\n' || !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}');
+    let text: String = text.chars().map(|c| if is_allowed(c) { c } else { ' ' }).collect();
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
@@ -465,4 +467,17 @@ pub fn markdown(all: &[Judged], peer: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn junit_has_no_character_that_xml_forbids() {
+        assert_eq!(
+            xml("a\u{fffe}b\u{ffff}c\u{1}d\n<&\"\u{1ffff}"),
+            "a b c d\n&lt;&amp;&quot;\u{1ffff}"
+        );
+    }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::areas;
 use crate::check::{Check, Level, Peers, Stop};
 use crate::needs::needs;
-use crate::probe::{Line, NO_EXCHANGE, NOT_OPEN, Probe, Record, Target, UNREACHABLE};
+use crate::probe::{Line, NO_EXCHANGE, NOT_OPEN, Probe, Record, Target, UNREACHABLE, is_busy};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
@@ -60,22 +60,24 @@ pub fn applies(check: &Check, is_client: bool) -> bool {
     }
 }
 
-/// Learns how fast the peer answers. Returns whether it serves two clients at once, or an error if
-/// there is no peer.
-pub fn calibrate(target: &Arc<Target>) -> Result<bool, String> {
+/// Learns how fast the peer answers, and how many connections it serves at once. Returns how many
+/// checks may run at the same time, at most `jobs`, or an error if there is no peer.
+pub fn calibrate(target: &Arc<Target>, jobs: usize) -> Result<usize, String> {
     let mut probe = Probe::new(target.clone());
     if probe.is_client() {
         return match probe.arrives() {
             Ok((head, mut line)) => {
                 line.send(&crate::probe::answer(&head).bytes());
                 line.pause();
-                if line.alive().is_err() {
-                    let _ = probe.open().and_then(|mut line| line.alive());
+                if line.alive().is_err()
+                    && let Ok(mut line) = probe.open()
+                {
+                    echoes_late(&mut line, target);
                 }
-                Ok(false)
+                Ok(1)
             }
             Err(Stop::Skips(why)) => Err(why),
-            Err(_) => Ok(false),
+            Err(_) => Ok(1),
         };
     }
     let mut first = match first_open(&mut probe) {
@@ -85,7 +87,7 @@ pub fn calibrate(target: &Arc<Target>) -> Result<bool, String> {
         }
         Err(_) => {
             target.opens.store(false, Relaxed);
-            return Ok(true);
+            return Ok(jobs);
         }
     };
     let mut echoes = first.alive().is_ok();
@@ -100,45 +102,76 @@ pub fn calibrate(target: &Arc<Target>) -> Result<bool, String> {
                 message: it can't be reached any more"
                 .into());
         }
-        let Ok(line) = again else { return Ok(false) };
+        let Ok(line) = again else { return Ok(1) };
         first = line;
-        echoes = first.alive().is_ok();
+        echoes = echoes_late(&mut first, target);
     }
     // Does the server serve a second connection beside the first? If it doesn't answer soon, checks
     // run one at a time.
-    let request = probe.request().bytes();
-    let Ok(mut second) = probe.reach() else { return Ok(false) };
-    second.send(&request);
-    let wait = target.pace.moment() * 2;
-    if second.pending(wait).is_empty() {
-        return Ok(false);
+    let Ok(mut second) = asked(&mut probe) else { return Ok(1) };
+    if !is_served(&mut second, false) {
+        return Ok(1);
     }
-    if !echoes {
-        return Ok(true);
+    if echoes {
+        // If the server mixes up its clients, checks run one at a time, and stage 12 reports it. The
+        // server may send a greeting.
+        let moment = target.pace.moment() / 4;
+        let _ = second.message(moment);
+        if first.alive().is_err() || second.message(moment).is_ok() {
+            return Ok(1);
+        }
     }
-    // If the server mixes up its clients, checks run one at a time, and stage 12 reports it. The
-    // server may send a greeting.
-    let _ = second.head();
-    let moment = target.pace.moment() / 4;
-    let _ = second.message(moment);
-    let alive = first.alive().is_ok();
-    Ok(alive && second.message(moment).is_err())
+    // A check has two connections at most, if the server hasn't noticed yet that one has ended.
+    let mut more: Vec<Line> = (2..2 * jobs).map_while(|_| asked(&mut probe).ok()).collect();
+    let served = more.iter_mut().map(|line| is_served(line, echoes)).take_while(|served| *served);
+    Ok((1 + served.count() / 2).min(jobs))
+}
+
+/// Whether an echo comes if the coach waits twice as long for it. The peer may be slow with each
+/// message, though it was quick with the handshake.
+fn echoes_late(line: &mut Line, target: &Target) -> bool {
+    let pace = &target.pace;
+    let answered = pace.slowest();
+    let asked = Instant::now();
+    pace.note(pace.answer() / 4);
+    let echoes = line.alive().is_ok();
+    pace.begins(if echoes { answered.max(asked.elapsed()) } else { answered });
+    echoes
+}
+
+/// Sends a request on a new connection, and doesn't wait for the answer.
+fn asked(probe: &mut Probe) -> Result<Line, Stop> {
+    let mut line = probe.reach()?;
+    line.send(&probe.request().bytes());
+    Ok(line)
+}
+
+/// Whether the server opens this connection soon, and echoes on it if it should.
+fn is_served(line: &mut Line, echoes: bool) -> bool {
+    let wait = line.pace().moment() * 2;
+    !line.pending(wait).is_empty()
+        && line.head().is_ok_and(|head| head.status() == Some(101))
+        && (!echoes || line.alive().is_ok())
 }
 
 /// How long the coach waits for the answer to its first request. A server may need a while after
 /// its start.
 const FIRST_ANSWER: Duration = Duration::from_secs(30);
 
-/// Opens the first WebSocket. While the server accepts connections but says nothing, it asks again.
+/// Opens the first WebSocket. While the server accepts connections but says nothing, it asks again,
+/// and waits twice as long each time, because the server may be slow with each answer.
 fn first_open(probe: &mut Probe) -> Result<Line, Stop> {
     let started = Instant::now();
+    let pace = &probe.target.clone().pace;
     loop {
+        let asked = Instant::now();
         let opened = probe.open();
         let is_silent = matches!(&opened, Err(Stop::Skips(why)) if why.contains("silence for"));
         if !is_silent || started.elapsed() > FIRST_ANSWER {
-            probe.target.pace.begins();
+            pace.begins(if is_silent { Duration::ZERO } else { asked.elapsed() });
             return opened;
         }
+        pace.note(pace.answer() / 4);
     }
 }
 
@@ -175,6 +208,9 @@ pub fn one(check: &'static Check, stage: usize, target: &Arc<Target>, strict: bo
     };
     let is_gone = was_gone.is_none() && is_still_gone(target);
     let outcome = match outcome {
+        // That the server is full says nothing about simpler checks.
+        Err(Stop::Fails(seen)) if is_busy(&seen) => Err(Stop::Fails(seen)),
+        Err(Stop::Skips(why)) if is_busy(&why) => Err(Stop::Skips(why)),
         Err(Stop::Fails(seen)) if target.gone.lock().unwrap().is_none() => {
             match blamed(check, target, &seen) {
                 Some((need, why)) => {
@@ -208,18 +244,18 @@ pub fn one(check: &'static Check, stage: usize, target: &Arc<Target>, strict: bo
     Judged { check, stage, verdict, seen, took: started.elapsed(), record, blamed }
 }
 
-/// Repeats a failed check after each of these pauses, in milliseconds, while its failure is of the
-/// given kind.
+/// Repeats a check after each of these pauses, in milliseconds, while its verdict is of the given
+/// kind.
 fn again(
     judged: &mut Judged,
     pauses: &[u64],
     target: &Arc<Target>,
     strict: bool,
-    is_such: fn(&str) -> bool,
+    is_such: fn(&Judged) -> bool,
 ) {
     for &pause in pauses {
         let gone = target.gone.lock().unwrap().is_some();
-        if judged.verdict == Verdict::Fail && is_such(&judged.seen) && !gone {
+        if is_such(judged) && !gone {
             std::thread::sleep(Duration::from_millis(pause));
             *judged = one(judged.check, judged.stage, target, strict);
         }
@@ -258,7 +294,7 @@ fn blamed(check: &Check, target: &Arc<Target>, seen: &str) -> Option<(&'static s
         let seen = known.unwrap_or_else(|| {
             let (_, needed) = areas::all().find(|(_, c)| c.id == need && applies(c, is_client))?;
             let seen = match (needed.run)(&mut Probe::new(target.clone())) {
-                Err(Stop::Fails(seen)) => Some(seen),
+                Err(Stop::Fails(seen)) if !is_busy(&seen) => Some(seen),
                 _ => None,
             };
             target.held.lock().unwrap().insert(need, seen.clone());
@@ -295,8 +331,9 @@ pub fn stage(
         for (_, judged) in &mut all {
             // A server may close a connection because of what another one did, or because it has
             // too many.
-            again(judged, &[40, 160], target, manner.strict, |seen| {
-                seen.contains("the end") || seen.contains("ended")
+            again(judged, &[40, 160], target, manner.strict, |it| {
+                it.verdict == Verdict::Fail
+                    && (it.seen.contains("the end") || it.seen.contains("ended"))
             });
         }
     }
@@ -340,10 +377,9 @@ fn side_by_side(
                 loop {
                     let Some((place, check)) = queue.lock().unwrap().pop_front() else { break };
                     let mut judged = one(check, stage, target, strict);
-                    // The server may allow only few connections, so repeat a check that couldn't
-                    // connect.
-                    again(&mut judged, &[40, 160], target, strict, |seen| {
-                        seen.contains("without a byte")
+                    // The server may allow only few connections, so repeat a check that got none.
+                    again(&mut judged, &[40, 160], target, strict, |it| {
+                        is_busy(&it.seen) || it.seen.contains("without a byte")
                     });
                     if first_failure_only && judged.verdict == Verdict::Fail {
                         queue.lock().unwrap().clear();
@@ -359,4 +395,47 @@ fn side_by_side(
         }
     });
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::library::Address;
+    use crate::probe::Socket;
+
+    /// A server that needs three times the coach's patience for each 101, and for nothing else.
+    fn slow_server() -> TcpListener {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let accepting = listener.try_clone().unwrap();
+        std::thread::spawn(move || {
+            for mut stream in accepting.incoming().map_while(Result::ok) {
+                std::thread::spawn(move || {
+                    let _ = stream.read(&mut [0; 1024]);
+                    std::thread::sleep(Duration::from_millis(300));
+                    let _ = stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\n\r\n");
+                });
+            }
+        });
+        listener
+    }
+
+    #[test]
+    fn coach_waits_longer_for_a_server_that_is_slow_with_each_handshake() {
+        let server = slow_server();
+        let at = server.local_addr().unwrap();
+        let address = Address::parse(&format!("ws://{at}/")).unwrap();
+        let dial = move |_: &Address| {
+            TcpStream::connect(at).map(|stream| Box::new(stream) as Box<dyn Socket>)
+        };
+        let patience = Duration::from_millis(100);
+        let target = Arc::new(Target::new(Some(address), Box::new(dial), patience));
+        calibrate(&target, 1).unwrap();
+        assert!(target.opens.load(Relaxed));
+        assert!(target.pace.answer() > Duration::from_millis(300));
+        let head = Probe::new(target.clone()).accepted(&Probe::new(target).request().bytes());
+        assert!(head.is_ok(), "{:?}", head.err());
+    }
 }

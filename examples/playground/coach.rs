@@ -332,10 +332,10 @@ impl Run {
             ])
         });
         lens.tell("coach", told("begins", vec![("stages", array(begins))]));
-        let together = run::calibrate(&self.target)?;
+        let jobs = run::calibrate(&self.target, JOBS)?;
         let mut all: Vec<Judged> = Vec::new();
         for (at, checks) in stages {
-            let jobs = if together && STAGES[at].area != "many" { JOBS } else { 1 };
+            let jobs = if STAGES[at].area == "many" { 1 } else { jobs };
             // A learner fixes one thing at a time.
             let manner =
                 Manner { jobs, strict: false, first_failure_only: matches!(plan, Plan::One(_)) };

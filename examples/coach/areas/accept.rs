@@ -486,7 +486,7 @@ pub const CHECKS: &[Check] = &[
         &VERIFY,
         "a 101 with a subprotocol that wasn't offered",
         "the client ends the connection",
-        |p| turns_away(p, |a| a.add("Sec-WebSocket-Protocol", "coach.unasked").bytes()),
+        |p| turns_away(p, |a| a.set("Sec-WebSocket-Protocol", "coach.unasked").bytes()),
     )
     .clients(),
     check(

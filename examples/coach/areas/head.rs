@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crate::check::{Check, Lesson, Outcome, Stop, check, fails, skips, warns};
-use crate::probe::{Head, Probe, Request, answer, word};
+use crate::probe::{Head, Probe, Request, answer, is_busy, word};
 use crate::wire::{TEXT, frame};
 
 const PLAIN: Lesson = Lesson {
@@ -100,6 +100,23 @@ fn is_101(head: &Head) -> Outcome {
     }
 }
 
+/// What the coach's user can do if the server may well be right to refuse a good request.
+fn elsewhere(head: &Head, p: &Probe) -> String {
+    let path = p.target.address.as_ref().map_or("/", |address| &address.target);
+    match (head.status(), head.all("Location").first()) {
+        (Some(300..=399), Some(there)) => {
+            format!(": it redirects to {there:?}, so coach that address")
+        }
+        (Some(404 | 405 | 410), _) => {
+            format!(": if it serves WebSocket at another path than {path:?}, coach that one")
+        }
+        (Some(401 | 403 | 407), _) => {
+            ": if it wants a login, or the Origin of a page, let the coach in without".into()
+        }
+        _ => String::new(),
+    }
+}
+
 fn length(p: &Probe) -> usize {
     p.request().bytes().len()
 }
@@ -171,7 +188,7 @@ const CHROME: &[(&str, &str)] = &[
 
 fn browser(p: &mut Probe, lines: &[(&str, &str)]) -> Outcome {
     let origin = p.own_origin();
-    opens(p, |request| {
+    let like = |request: Request| {
         let key = request.key.clone();
         let mut like = Request { lines: vec![request.lines[0].clone()], ..request };
         for (name, value) in lines {
@@ -183,7 +200,15 @@ fn browser(p: &mut Probe, lines: &[(&str, &str)]) -> Outcome {
             like = like.add(name, &value);
         }
         like
-    })
+    };
+    match opens(p, like) {
+        // A server may accept only the pages of another site, which is a question of stage 13.
+        Err(Stop::Fails(seen)) if seen.contains("HTTP/1.1 403") => {
+            opens(p, |request| like(request).without("Origin"))?;
+            warns(format!("{seen}: the same request is accepted without its Origin"))
+        }
+        other => other,
+    }
 }
 
 fn several(p: &mut Probe) -> Outcome {
@@ -194,8 +219,13 @@ fn several(p: &mut Probe) -> Outcome {
         line.send(&request);
         lines.push(line);
     }
-    for mut line in lines {
-        is_101(&line.head()?)?;
+    for (i, mut line) in lines.into_iter().enumerate() {
+        match is_101(&line.head()?) {
+            Err(Stop::Fails(seen)) if is_busy(&seen) && i > 0 => {
+                return warns(format!("{seen} to the connection {}: it allows only few", i + 1));
+            }
+            other => other?,
+        }
         line.shutdown();
     }
     Ok(())
@@ -241,7 +271,13 @@ fn once(head: &Head, name: &str) -> Option<String> {
 }
 
 pub const CHECKS: &[Check] = &[
-    check("head/plain", &PLAIN, "a plain good request", "101", |p| opens(p, |r| r)),
+    check("head/plain", &PLAIN, "a plain good request", "101", |p| {
+        let request = p.request().bytes();
+        match p.ask(&request)?.0 {
+            head if head.status() == Some(101) => Ok(()),
+            head => fails(format!("the answer {:?}{}", head.first, elsewhere(&head, p))),
+        }
+    }),
     check(
         "head/byte-by-byte",
         &WHOLE,

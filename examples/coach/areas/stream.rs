@@ -34,7 +34,9 @@ fn cut(p: &mut Probe, length: usize, places: &[usize]) -> Outcome {
 
 fn glued(p: &mut Probe, count: usize, kinds: &[u8]) -> Outcome {
     let mut line = p.open()?;
-    line.control(TEXT, word().as_bytes())?;
+    for kind in kinds {
+        line.control(*kind, word().as_bytes())?;
+    }
     let count = line.pace().many(count);
     let words: Vec<String> = (0..count).map(|_| word()).collect();
     let frames: Vec<Frame> =

@@ -125,10 +125,11 @@ fn request(authority: &str, path: &str, key: &str) -> String {
     let rest = match () {
         () if has(AsksWithCookies) => {
             "Cookie: a=b\r\nUser-Agent: zoo\r\nOrigin: http://127.0.0.1\r\nPragma: no-cache\r\n"
+                .into()
         }
-        () if has(SubprotocolOfferEmpty) => "Sec-WebSocket-Protocol:\r\n",
-        () if has(SubprotocolOfferTwice) => "Sec-WebSocket-Protocol: chat, chat\r\n",
-        () => "",
+        () if has(SubprotocolOfferEmpty) => "Sec-WebSocket-Protocol:\r\n".into(),
+        () if offered().is_empty() => String::new(),
+        () => format!("Sec-WebSocket-Protocol: {}\r\n", offered()),
     };
     let all = format!("{first}\r\n{host}{upgrade}{connection}{key}{version}{extensions}{rest}\r\n");
     if has(AsksInBareLineFeeds) {
@@ -137,6 +138,15 @@ fn request(authority: &str, path: &str, key: &str) -> String {
         all.replace("Sec-WebSocket-", "sec-websocket-").replace("Upgrade:", "upgrade:")
     } else {
         all
+    }
+}
+
+/// The subprotocols that this client offers.
+fn offered() -> &'static str {
+    match () {
+        () if has(SubprotocolOfferTwice) => "chat, chat",
+        () if has(LeavesWithoutSubprotocol) => "chat, superchat",
+        () => "",
     }
 }
 
@@ -182,7 +192,13 @@ fn opened(head: &[u8], key: &str) -> Option<Option<Params>> {
         };
         unless(right, WrongAcceptAccepted)?;
     }
-    unless(answer.lines("Sec-WebSocket-Protocol").is_empty(), SubprotocolUncheckedByClient)?;
+    let chosen = answer.lines("Sec-WebSocket-Protocol");
+    let is_offered = match chosen[..] {
+        [] => !has(LeavesWithoutSubprotocol),
+        [one] => offered().split(", ").any(|name| name == one),
+        _ => false,
+    };
+    unless(is_offered, SubprotocolUncheckedByClient)?;
     let extensions: Vec<String> = answer
         .list("Sec-WebSocket-Extensions")
         .into_iter()

@@ -240,6 +240,13 @@ impl Connection {
             }
             return Ok(());
         }
+        if has(WritesSlowly) {
+            for piece in bytes.chunks(1000) {
+                self.stream.write_all(piece)?;
+                thread::sleep(Duration::from_millis(piece.len() as u64 / 50));
+            }
+            return Ok(());
+        }
         if has(WritersMixed) && bytes.len() > 1000 {
             let (mut stream, bytes) = (self.stream.try_clone()?, bytes.to_vec());
             thread::spawn(move || {

@@ -68,6 +68,13 @@ impl Echo {
         }
     }
 
+    /// Ends the connection with this code, without an echo.
+    pub fn end(mut self, code: u16) {
+        if self.send_close(&code.to_be_bytes()).is_ok() {
+            self.connection.finish();
+        }
+    }
+
     fn greet(&mut self) -> Result<(), End> {
         if has(GreetsFirst) {
             self.connection.write_frame(true, 0, TEXT, b"welcome to the zoo")?;
@@ -195,6 +202,9 @@ impl Echo {
         if has(SendsPings) {
             self.connection.write_frame(true, 0, PING, b"are you there?")?;
         }
+        if has(TextsOnly) && message.opcode == BINARY {
+            return Err(End::Violation(1003));
+        }
         if has(BinaryCheckedAsText) && std::str::from_utf8(&bytes).is_err() {
             return Err(End::Violation(1007));
         }
@@ -308,6 +318,9 @@ impl Echo {
         // §5.5.3: of several pings that wait, only the last needs a pong.
         if has(PongsForLastOnly) && self.connection.next_is(0x80 | PING) {
             return Ok(());
+        }
+        if has(PongsSlowly) {
+            thread::sleep(Duration::from_secs(1));
         }
         let mut payload = payload;
         match () {

@@ -103,6 +103,9 @@ fn check(request: &Head) -> Result<(), Refusal> {
     if has(OwnOriginRefused) && !request.lines("Origin").is_empty() {
         return Err(Refusal(400, ""));
     }
+    if has(OtherSitesPagesOnly) && !request.lines("Origin").is_empty() {
+        return Err(Refusal(403, ""));
+    }
     if has(ForeignOriginRefused)
         && request.lines("Origin").iter().any(|origin| !origin.contains("//127.0.0.1"))
     {

@@ -45,7 +45,10 @@ pub fn serve(address: &str) -> io::Result<()> {
             OPEN.fetch_sub(1, SeqCst);
             continue;
         }
-        if has(OneClientAtATime) {
+        let is_full = (has(RoomForTwo) || has(RoomForTwoSaid)) && open > 2;
+        if is_full {
+            thread::spawn(|| refuse_one_more(stream));
+        } else if has(OneClientAtATime) {
             converse(stream);
         } else if has(HeadsReadWhileAccepting) {
             if let Some(echo) = open_one(stream) {
@@ -74,6 +77,19 @@ fn converse(stream: TcpStream) {
         echo.run();
     }
     OPEN.fetch_sub(1, SeqCst);
+}
+
+/// Says that the server is full: with 503, or with a Close after the 101.
+fn refuse_one_more(mut stream: TcpStream) {
+    OPEN.fetch_sub(1, SeqCst);
+    if has(RoomForTwoSaid) {
+        if let Some(echo) = open_one(stream) {
+            echo.end(1013);
+        }
+    } else if read_head(&mut stream, &mut Vec::new()).is_some() {
+        let _ = stream.write_all(&handshake::refusal(503, ""));
+        Connection::new(stream, true, Vec::new()).finish();
+    }
 }
 
 /// Reads heads until one opens a WebSocket. `None` if the connection ends instead.
@@ -153,6 +169,9 @@ fn write_head(stream: &mut TcpStream, head: &[u8]) -> Option<()> {
     }
     if has(AnswersSlowly) {
         thread::sleep(Duration::from_millis(150));
+    }
+    if has(EarlyHintsFirst) && head.starts_with(b"HTTP/1.1 101") {
+        stream.write_all(b"HTTP/1.1 103 Early Hints\r\nX-Zoo: hint\r\n\r\n").ok()?;
     }
     if has(PausesInItsAnswer) {
         let (first, last) = head.split_at(head.len() / 2);

@@ -420,6 +420,9 @@ members! {
     FragmentsAndPings B "fragments what it sends, with a ping in between" "" "";
     DribblesItsAnswer S "writes its 101 byte by byte" "" "";
     DribblesFrames B "writes its frames byte by byte" "" "";
+    WritesSlowly S "writes 50,000 bytes a second" "" "";
+    RoomForTwo S "has room for two, and answers 503 then" "" "";
+    RoomForTwoSaid S "has room for two, and closes others with 1013" "" "";
     AnswersSlowly B "waits 150 ms with each answer" "" "";
     ClosesSlowly B "waits before and after its Close" "" "";
     DeflateDeclined S "declines compression" "" "";
@@ -433,6 +436,9 @@ members! {
     RefusalsAre426 S "refuses with 426" "" "";
     AnswerInUpperCase S "writes field names in upper case" "" "";
     AnswerInLowerCase S "writes field names in lower case, without spaces" "" "";
+    EarlyHintsFirst S "sends 103 before its 101" "" "";
+    OtherSitesPagesOnly S "accepts no Origin of its own host" "" "";
+    TextsOnly S "closes with 1003 on a binary message" "" "";
     OtherReasonPhrase S "has a reason phrase of its own" "" "";
     NoReasonPhrase S "has an empty reason phrase" "" "";
     ExtraFieldsOn101 S "sends more fields on its 101" "" "";
@@ -445,6 +451,7 @@ members! {
     LimitOf64Kib B "takes messages of 65,536 bytes at most" "" "";
     FrameLimitOf64Kib B "takes frames of 65,536 bytes at most, and longer messages" "" "";
     FrameLimitOf20000 B "takes frames of 20,000 bytes at most, and longer messages" "" "";
+    PongsSlowly S "waits a second with each pong" "" "";
     PongsForLastOnly B "answers the last of several pings" "" "";
     TextCheckedAtTheEnd B "checks text when it is whole" "" "";
     TakesFirstSubprotocol S "takes the first subprotocol" "" "";
@@ -458,4 +465,5 @@ members! {
     AsksLikeFirefox C "asks with `keep-alive, Upgrade`" "" "";
     AsksWithCookies C "sends more fields" "" "";
     AsksInLowerCase C "writes field names in lower case" "" "";
+    LeavesWithoutSubprotocol C "offers subprotocols, and leaves if none is chosen" "" "";
 }
