@@ -248,6 +248,7 @@ impl Requester<'_> {
     /// Reserves a permit for the connection, and removes the connection from the pending list.
     /// Returns a refusal if all permits are taken, if the server no longer admits clients, or if
     /// this connection has been evicted.
+    #[inline(never)]
     fn take_permit(&self) -> std::result::Result<Permit, Refusal> {
         let why_not =
             if self.registry.is_accepting() { "all places are taken" } else { ABOUT_TO_STOP };
