@@ -222,6 +222,9 @@ impl Client {
     /// Like [`connect`](Client::connect), but over a stream that you have connected yourself. The
     /// client then ignores its proxy settings. With `wss://`, the client first performs the TLS
     /// handshake over this stream.
+    ///
+    /// On a `TcpStream`, call `set_nodelay(true)` first. Otherwise, TCP may delay a short message
+    /// until the peer has acknowledged the previous one (Nagle's algorithm).
     pub fn connect_over(self, stream: impl Stream) -> Result<WebSocket> {
         let prepared = self.prepare_handshake()?;
         let deadline = Deadline::after(self.limits.connect);

@@ -259,6 +259,9 @@ impl Server {
     /// with [`Error::Refused`] if the server refuses the client, with [`Error::PageServed`] if the
     /// client asked for a page and received it, and with [`Error::ConnectionLost`] if the client
     /// closes without sending a byte.
+    ///
+    /// On a `TcpStream`, call `set_nodelay(true)` first. Otherwise, TCP may delay a short message
+    /// until the peer has acknowledged the previous one (Nagle's algorithm).
     pub fn accept(&self, stream: impl Stream) -> Result<WebSocket> {
         self.options.validate_configuration()?;
         upgrade(self.registry.next_id(), Arc::new(stream), &self.options, &self.registry)
