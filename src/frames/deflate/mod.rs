@@ -188,9 +188,9 @@ impl Inflater {
     pub fn finish(&mut self) -> Result<(), Violation> {
         self.credit(PRICE_OF_LAST_BLOCK);
         // RFC 7692 §7.2.2: put back the four bytes that the sender omitted. If they inflate to any
-        // byte, or if no block can begin after them, the message is incomplete.
+        // byte, or if no block can begin after them, the message is incomplete. The block that we
+        // append costs the peer nothing.
         if !self.ended {
-            // The block that we append costs the peer nothing.
             self.credit(PRICE_OF_LAST_BLOCK);
             let nothing = |came: &[u8]| came.is_empty().then_some(()).ok_or(Violation::NotDeflate);
             let ended = self.inflate(&[&TAIL[..], &LAST_BLOCK].concat(), nothing);
