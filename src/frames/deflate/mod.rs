@@ -189,7 +189,7 @@ impl Inflater {
         self.credit(PRICE_OF_LAST_BLOCK);
         // RFC 7692 §7.2.2: put back the four bytes that the sender omitted. If they inflate to any
         // byte, or if no block can begin after them, the message is incomplete. The block that we
-        // append costs the peer nothing.
+        // append costs the peer nothing, unless its credit is already full.
         if !self.ended {
             self.credit(PRICE_OF_LAST_BLOCK);
             let nothing = |came: &[u8]| came.is_empty().then_some(()).ok_or(Violation::NotDeflate);
@@ -294,9 +294,9 @@ impl Deflater {
         out
     }
 
-    /// Returns whether this connection's peer can read the compressed frame of a prepared message,
-    /// which connections share. The agreed window of our compressor must be 32 KiB, because the
-    /// shared frame is compressed with that window.
+    /// Returns whether this connection can send the compressed frame of a prepared message. That
+    /// frame is compressed once, with a 32 KiB window, and goes out on many connections. Therefore
+    /// the two ends of this connection must have agreed on a 32 KiB window for our compressor.
     pub fn peer_can_read_shared_frames(&self) -> bool {
         self.window.bits == MAX_WINDOW_BITS
     }
