@@ -103,8 +103,9 @@ impl Server {
     }
 
     /// Sets the origins whose pages may connect, each as `scheme://host[:port]`. A page's origin
-    /// must match an entry completely. `self` stands for the request's own host and port, `null`
-    /// for pages without an origin of their own (such as local files), and `*` for all origins.
+    /// must match an entry completely. Three entries are special: `"self"` stands for the request's
+    /// own host and port, `"null"` for pages without an origin of their own (such as local files),
+    /// and `"*"` for all origins.
     ///
     /// Without this call, only pages from the request's own host and port may connect. If the
     /// server uses TLS, those pages must also be loaded over https. A page that isn't allowed
@@ -258,7 +259,8 @@ impl Server {
     /// returns the open WebSocket. Blocks the calling thread until the handshake is over. Fails
     /// with [`Error::Refused`] if the server refuses the client, with [`Error::PageServed`] if the
     /// client asked for a page and received it, and with [`Error::ConnectionLost`] if the client
-    /// closes without sending a byte.
+    /// closes without sending a byte. Fails with [`Error::Misuse`] if your page or your header for
+    /// the 101 can't be sent; the client then receives a 500.
     ///
     /// On a `TcpStream`, call `set_nodelay(true)` first. Otherwise, TCP may delay a short message
     /// until the peer has acknowledged the previous one (Nagle's algorithm).

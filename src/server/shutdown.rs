@@ -88,14 +88,19 @@ impl Registry {
         // the application accepts the streams itself (`Server::accept`), there's no `serve` at all.
         let registry = self.clone();
         let stopping = thread::Builder::new().name("stopping".into());
-        if let Err(error) = stopping.spawn(move || registry.shut_down()) {
+        let stopping = stopping.spawn(move || {
+            registry.shut_down();
+            registry.wake_accept_until_left();
+        });
+        if let Err(error) = stopping {
             log::error!("stop: {error}; `serve` closes the connections once it has left `accept`");
         }
         if !self.is_in_accept.load(SeqCst) {
             return;
         }
         // Connecting takes long if the listener's queue is full, and on a Unix socket it may take
-        // forever. Therefore the caller connects itself only if no thread can be started.
+        // forever. Therefore the caller connects itself only if no thread can be started. (The other
+        // thread tries again once the connections have closed, because descriptors are free then.)
         let registry = self.clone();
         let waking = thread::Builder::new().name("waking".into());
         if waking.spawn(move || registry.wake_accept_until_left()).is_err()
@@ -133,11 +138,11 @@ impl Registry {
         }
         // 4. The grace period is over: abort the connections that are still open.
         if !are_closed {
-            self.request_close_of_all(Urgency::Now);
             let count = lock(&self.open).len();
             if count > 0 {
                 log::info!("{count} connections did not close in time and are aborted");
             }
+            self.request_close_of_all(Urgency::Now);
             self.open_halves().iter().for_each(|half| half.abort());
             *grace_is_over = true;
         }
@@ -236,7 +241,8 @@ impl Registry {
 
     /// Repeatedly wakes the thread that waits in `accept`, until it has left `accept`. On a shared
     /// listener, one attempt may not be enough, because another process may accept the connection
-    /// that should wake the thread. Gives up after two seconds.
+    /// that should wake the thread. Gives up after two seconds. (On a Unix socket whose queue is
+    /// full, a single attempt may take forever.)
     fn wake_accept_until_left(&self) {
         let deadline = Deadline::after(WAKING_TIME);
         while self.is_in_accept.load(SeqCst) {
