@@ -1,7 +1,7 @@
 //! Writes HTTP responses other than a 101, such as pages and refusals.
 //!
 //! Each response announces that it's the last on its connection. It also gives its body's exact
-//! length, except for a 204, which has no body. This file uses no clock, so the caller passes in
+//! length, except for a 204 and for a 304 without a body. This file uses no clock, so the caller passes in
 //! the time for the `Date` header. A header whose name or value could break out of its line
 //! (response splitting) is refused here, before any byte is written.
 
@@ -101,7 +101,7 @@ impl Response {
             write_header(&mut out, "Date", &date)?;
         }
         // RFC 9110 §8.6: a 204 has no `Content-Length`. That of a 304 is the length of the body that
-        // a 200 would have, and an application that gives the 304 no body doesn't tell it.
+        // a 200 would have, and an application that gives the 304 no body doesn't give that length.
         if !(*status == 204 || *status == 304 && body.is_empty()) {
             write_header(&mut out, "Content-Length", &body.len().to_string())?;
         }

@@ -22,6 +22,7 @@ use std::time::Duration;
 use super::registry::{Registry, UnansweredGuard};
 use super::upgrade::{refusal_without_room, respond_and_close};
 use crate::connection::limits::Limits;
+use crate::http::request::begins_with_head_method;
 use crate::transport::deadline::{Deadline, read_before};
 use crate::transport::stream::Stream;
 
@@ -77,8 +78,10 @@ pub(crate) fn refuse_with_503(stream: &dyn Stream, seen: &'static str, registry:
         let limits = Limits { close: TIMEOUT, ..Limits::default() };
         let response = refusal_without_room(seen).response();
         // RFC 9110 §9.3.2: a response to HEAD has no body.
-        let is_head = request.starts_with(b"HEAD ");
-        let response = if is_head { response.without_body() } else { response };
+        let response = match begins_with_head_method(&request) {
+            true => response.without_body(),
+            false => response,
+        };
         respond_and_close(stream, &response, &limits);
     }
 }

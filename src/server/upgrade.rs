@@ -53,7 +53,7 @@ use crate::frames::encoder::Encoder;
 use crate::frames::header::Role;
 use crate::handshake::server::{Agreement, Decision, Rules, decide, refusal_of_plain_http};
 use crate::http::refusal::Refusal;
-use crate::http::request::Request;
+use crate::http::request::{Request, begins_with_head_method};
 use crate::http::response::Response;
 use crate::transport::deadline::Deadline;
 use crate::transport::head_reader::{NoHead, read_head};
@@ -126,7 +126,7 @@ pub(crate) fn upgrade(
     // RFC 9110 §9.3.2: a response to HEAD has no body. (A head that is refused is still unread.)
     requester.wants_body = match &request {
         Ok(Some(request)) => request.method() != "HEAD",
-        Ok(None) | Err(_) => !buffer.unread().starts_with(b"HEAD "),
+        Ok(None) | Err(_) => !begins_with_head_method(buffer.unread()),
     };
     let Some(request) = requester.or_refuse(request)? else {
         return Err(Error::ConnectionLost(ErrorKind::UnexpectedEof.into()));
@@ -292,7 +292,7 @@ impl Requester<'_> {
     }
 
     /// Responds to a plain HTTP request with the application's page, and returns
-    /// [`Error::PageServed`]. Refuses the request if there's no page for it, or if too many pages
+    /// [`Error::PageServed`], or the misuse if this page can't be sent. Refuses the request if there's no page for it, or if too many pages
     /// are being generated already.
     #[inline(never)]
     fn serve_page(&self, request: &Request, options: &Options) -> Error {

@@ -202,7 +202,9 @@ fn server_asks_its_http_handler_whatever_the_method_and_the_version() {
     assert!(answer.starts_with("HTTP/1.1 404 ") && answer.ends_with("\r\n\r\n"), "{answer}");
     // A head that is refused before all of it is understood begins with its method.
     let many_lines = head("HEAD / HTTP/1.1", &["a: b"; 101]);
-    for (bad, status) in [("HEAD / HTTP/2.0\r\n\r\n", 505), (&many_lines, 431)] {
+    for (bad, status) in
+        [("HEAD / HTTP/2.0\r\n\r\n", 505), ("\r\nHEAD / HTTP/2.0\r\n\r\n", 505), (&many_lines, 431)]
+    {
         let mut peer = server.dial();
         peer.write(bad);
         let answer = read_all(&mut peer);
