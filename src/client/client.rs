@@ -75,8 +75,8 @@ pub struct Client {
 /// The client's arguments after validation: all that is needed to perform the handshake.
 struct PreparedHandshake {
     address: Address,
-    /// For `wss`: the root certificates that the client trusts, and the host that the server's
-    /// certificate must name. `None` for `ws`.
+    /// What a `wss` client checks the server's certificate against: the root certificates that the
+    /// client trusts, and the host that the certificate must name. `None` for `ws`.
     trust: Option<TrustedRoots>,
     request: Vec<u8>,
     key: String,
@@ -266,15 +266,22 @@ impl Client {
         };
         let stream = self.wrap_stream.apply(stream);
         // 2. Send the request. A server may refuse and close before it has read all of the request.
-        // Then this write fails, but the reason may have arrived, so read on.
-        match write_before(deadline, &*stream, &request) {
-            Err(error)
-                if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {}
-            sent => sent.map_err(error_in_handshake)?,
-        }
+        // Then this write fails, but the reason may have arrived, so read on for up to a second.
+        let (deadline, unsent) = match write_before(deadline, &*stream, &request) {
+            Err(error) if is_closed_by_peer(&error) => {
+                (deadline.earlier(Deadline::after(Duration::from_secs(1))), Some(error))
+            }
+            sent => (deadline, sent.map(|()| None).map_err(error_in_handshake)?),
+        };
         // 3. Read the head of the response.
         let mut buffer = Buffer::default();
-        let head = read_answer_head(&*stream, &mut buffer, limits, deadline)?;
+        let head = read_answer_head(&*stream, &mut buffer, limits, deadline);
+        let head = head.map_err(|error| match (error, unsent) {
+            (Error::PeerTimeout | Error::ConnectionLost(_), Some(unsent)) => {
+                error_in_handshake(unsent)
+            }
+            (error, _) => error,
+        })?;
         // 4. Verify it. A response other than a 101 may say more in its body.
         let answer = self.request.verify(&head, &key).map_err(|error| match error.status {
             Some(101) | None => error,
@@ -412,6 +419,12 @@ fn read_body(
         }
     }
     body.into_text()
+}
+
+/// Returns whether a write has failed because the server has already closed the connection.
+fn is_closed_by_peer(error: &io::Error) -> bool {
+    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
 }
 
 /// Converts a stream error during the handshake to an [`Error`]: a timeout, the server's TLS alert,

@@ -83,7 +83,8 @@ impl Address {
 }
 
 /// Returns the zone in an authority such as `[fe80::1%25eth0]:9001`. The zone may be
-/// percent-encoded (RFC 6874 §2). Returns `None` if the authority has no zone.
+/// percent-encoded (RFC 6874 §2). Returns `None` if the authority has no zone, or one that isn't
+/// UTF-8 once it's decoded.
 pub(crate) fn zone_of(authority: &str) -> Option<String> {
     let (zone, _) = authority.split_once("%25")?.1.split_once(']')?;
     percent_decoded(zone)
