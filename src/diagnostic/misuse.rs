@@ -9,7 +9,7 @@ use std::fmt;
 use super::diagnostic::{Diagnostic, quote};
 
 /// A mistake by the caller of this crate: a call that is forbidden or impossible.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Misuse {
     /// The caller tried to send a message or a control frame after this end had sent its Close
     /// frame, or after the connection had ended. Converted to an [`Error`](crate::Error), this
@@ -105,6 +105,13 @@ fn header_fault(name: &str, value: &str) -> String {
 impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "not done: {}", self.diagnostic())
+    }
+}
+
+/// Shows what `Display` shows, because a header's value may be a secret.
+impl fmt::Debug for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

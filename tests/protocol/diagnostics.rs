@@ -78,6 +78,7 @@ fn a_header_that_is_not_sent_is_named_without_its_value_which_may_be_a_secret() 
         assert!(said.contains("\"Authorization\"") && !said.contains("7f3a"), "{said}");
         assert_eq!(said.contains("at offset"), place.is_some(), "{said}");
         assert!(said.contains(place.unwrap_or_default()), "{said}");
+        assert_eq!(format!("{:?}", Misuse::Header("Authorization".into(), value.into())), said);
     }
 }
 
