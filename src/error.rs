@@ -125,12 +125,12 @@ pub enum Error {
     /// ping or a Close from this end.
     PeerTimeout,
     /// The peer's TCP stack never acknowledged the last bytes that this end sent, so they may be
-    /// lost. The peer also didn't answer this end's Close in time, unless it had closed itself.
+    /// lost. The peer also didn't answer this end's Close in time, unless its own Close had arrived.
     /// Holds the number of these bytes.
     BytesLost(u64),
-    /// Sending failed for one of three reasons: the peer reads too slowly or not at all, an
-    /// [`Outbox`](crate::Outbox) is full, or another thread doesn't finish its message. The
-    /// connection is over only in the first case.
+    /// Sending took too long. If the peer reads too slowly or not at all, the connection is over. If
+    /// an [`Outbox`](crate::Outbox) is full, or if another thread doesn't finish its message, the
+    /// connection is still open.
     WriteTimeout,
     /// No complete message arrived within the timeout passed to `recv_timeout`. The connection
     /// stays open.
@@ -148,7 +148,7 @@ impl Error {
 
 /// A marker around an I/O error that ended a client's connection during the handshake. The usual
 /// text of `ConnectionLost` says that no Close arrived. The text for a marked error says that the
-/// handshake wasn't over, because no Close can arrive before that.
+/// handshake wasn't over: before its end, no Close can arrive.
 #[derive(Debug)]
 pub(crate) struct InHandshake(pub(crate) io::Error);
 
@@ -218,7 +218,7 @@ impl fmt::Display for Error {
             ),
             Error::BytesLost(bytes) => write!(
                 f,
-                "the peer did not take our last {bytes} bytes, nor answer our Close\n  usual cause: it \
+                "the peer did not take our last {bytes} bytes, which may be lost\n  usual cause: it \
                  hangs, its network is gone, or it reads too slowly for what it was sent\n  fix: let the \
                  peer confirm what matters, and send it again over a new connection"
             ),

@@ -101,7 +101,10 @@ impl Drop for CloseGuard {
         match catch_unwind(AssertUnwindSafe(closing)) {
             Ok(Some(lost @ Error::BytesLost(_))) => self.note_cause(&lost),
             Ok(_) => {}
-            Err(_) => log::error!("{} its stream panicked while it was closed", self.write_half.id),
+            Err(_) => {
+                log::error!("{} the stream panicked while it was being closed", self.write_half.id);
+                let _ = catch_unwind(AssertUnwindSafe(|| self.write_half.abort()));
+            }
         }
         log::info!("{} closed: {}", self.write_half.id, ClosingLine(self));
         if let Some(observer) = &self.observer {

@@ -108,6 +108,10 @@ impl ConnectionCounts {
         }
     }
 
+    pub(crate) fn bytes_sent(&self) -> u64 {
+        self.counts.bytes_out.load(Relaxed)
+    }
+
     pub(crate) fn messages_sent(&self) -> u64 {
         self.counts.messages_out.load(Relaxed)
     }

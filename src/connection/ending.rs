@@ -38,10 +38,6 @@
 //!   waits. Therefore no thread waits long for the lock.
 
 use std::mem::replace;
-// (The model checker replaces `std`'s atomics and tries every order of their operations. No
-// decision depends on the order in which threads change the counter of written bytes, so this
-// counter uses `core`'s atomics, which aren't replaced.)
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -174,8 +170,6 @@ pub(crate) struct Ending {
     /// our Close has been requested. A Close that still waits for the handler doesn't count, so
     /// that the handler can send its reply.
     refuses: AtomicBool,
-    /// The number of bytes written to the stream.
-    written: AtomicU64,
 }
 
 impl Default for Ending {
@@ -191,7 +185,6 @@ impl Default for Ending {
             waiting: AtomicUsize::new(0),
             is_close_requested: AtomicBool::new(false),
             refuses: AtomicBool::new(false),
-            written: AtomicU64::new(0),
         }
     }
 }
@@ -270,15 +263,6 @@ impl Ending {
         self.waiting.fetch_sub(1, SeqCst);
         sides.ours.clone()
     }
-
-    /// Adds `bytes` to the number of bytes written to the stream.
-    pub(crate) fn add_written(&self, bytes: usize) {
-        self.written.fetch_add(bytes as u64, Relaxed);
-    }
-
-    pub(crate) fn written(&self) -> u64 {
-        self.written.load(Relaxed)
-    }
 }
 
 // WALK: ending
@@ -343,8 +327,9 @@ fn our_side_after_request(request: CloseRequest) -> (OurSide, Option<Close>) {
 
 /// Detects that a connection has stalled: for the whole of `Limits::write`, no message and no
 /// fragment was sent, and no thread was writing. (A write that's under way doesn't count as a stall,
-/// because the minimum write rate already limits its duration. Pings and pongs count for nothing,
-/// because they may go on for ever between two fragments.)
+/// because the minimum write rate already limits its duration. Pings and pongs don't count as
+/// progress, except at the moment in which one is written, because they may go on forever between
+/// two fragments.)
 pub(crate) struct StallDetector {
     within: Duration,
     sent: u64,

@@ -78,11 +78,12 @@ impl Keepalive {
         match (self.give_up_deadline(), self.limits.ping_every) {
             (Some(deadline), _) => deadline.remaining().unwrap_or_default(),
             (None, None) => Duration::MAX,
-            // A timeout that differs from the last one costs a system call. Therefore a silence
-            // that has just begun doesn't count.
+            // While the silence is short, the reading thread keeps the usual timeout, because
+            // changing it is a system call. After a long silence, it first waits a little for an
+            // answer that's on its way.
             (None, Some(every)) => match self.last_sign_of_life.elapsed() {
                 silence if silence < every / 16 => every,
-                silence => every.saturating_sub(silence),
+                silence => every.saturating_sub(silence).max(every / 16),
             },
         }
     }
@@ -191,6 +192,15 @@ mod tests {
             keepalive(Duration::ZERO, LONG).check(Duration::ZERO),
             SilenceAction::SendPing
         ));
+    }
+
+    #[test]
+    fn after_a_long_silence_an_answer_on_its_way_has_time_to_come_before_the_ping() {
+        let mut keepalive = keepalive(Duration::from_secs(16), LONG);
+        assert_eq!(keepalive.until_next_check(), Duration::from_secs(16));
+        let long_ago = Instant::now().checked_sub(LONG);
+        keepalive.last_sign_of_life = long_ago.expect("a clock that runs for a minute");
+        assert_eq!(keepalive.until_next_check(), Duration::from_secs(1));
     }
 
     #[test]

@@ -10,7 +10,9 @@
 //!   would wait for itself forever. If this thread begins a second message, the call fails with a
 //!   [`Misuse`].
 
-// (As in `ending.rs`: no decision depends on the order in which threads change this counter.)
+// (The model checker replaces `std`'s atomics and tries every order of their operations. No
+// decision depends on the order in which threads change the counter of fragments, so this counter
+// uses `core`'s atomics, which aren't replaced.)
 use core::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, PoisonError};

@@ -163,8 +163,9 @@ impl WebSocket {
     /// fails with `WriteTimeout`. Once our Close is written, the peer has `Limits::close` to
     /// answer, or longer while it's still reading our bytes. If the peer doesn't answer, this fails
     /// with `BytesLost` if the peer's TCP stack hasn't acknowledged our last bytes, and with
-    /// `PeerTimeout` otherwise. It also fails with `BytesLost` if the peer has closed, but then
-    /// takes no more of at least 64 KiB that we sent.
+    /// `PeerTimeout` otherwise. It also fails with `BytesLost` if the peer's Close has arrived, but
+    /// the peer's TCP stack then acknowledges nothing more for `Limits::close`. (This is noticed
+    /// only on a connection that has sent at least 64 KiB. The lost bytes may be our Close alone.)
     ///
     /// Fails with `Closed` if the connection has already ended without a Close from either end.
     ///
@@ -180,7 +181,7 @@ impl WebSocket {
         match unanswered {
             Some(lost @ Error::BytesLost(_)) => Err(lost),
             _ if self.closed_with().is_some() => Ok(()),
-            _ => self.write_half.fail_if_cut_off(),
+            _ => self.write_half.fail_if_ended_without_close(),
         }
     }
 

@@ -195,13 +195,13 @@ impl WriteHalf {
         self.write(&mut encoder, &[])?;
         drop(encoder);
         self.flush_pending()?;
-        self.fail_if_cut_off()
+        self.fail_if_ended_without_close()
     }
 
-    /// Fails with `Closed` if the connection has ended without our Close, because a write has
-    /// failed, or the connection was aborted.
+    /// Fails with `Closed` if the connection has ended without our Close: a write has failed, the
+    /// connection was aborted, or this end has given up on it.
     #[inline]
-    pub(crate) fn fail_if_cut_off(&self) -> Result<()> {
+    pub(crate) fn fail_if_ended_without_close(&self) -> Result<()> {
         if self.ending.refuses_messages()
             && matches!(self.ending.our_side(), OurSide::Broken(..) | OurSide::Over)
             && self.ending.sent_close().is_none()
@@ -496,11 +496,12 @@ impl WriteHalf {
 
     fn note_bytes_written(&self, bytes: usize) {
         self.traffic.count_sent_bytes(bytes);
-        self.ending.add_written(bytes);
     }
 
     fn note_batch_written(&self, encoder: &Encoder, messages: u64) {
-        self.traffic.count_sent_messages(messages);
+        if messages > 0 {
+            self.traffic.count_sent_messages(messages);
+        }
         if encoder.is_closed() {
             self.apply(EndEvent::Written);
             self.shut_down_if_our_turn();
@@ -529,8 +530,8 @@ impl WriteHalf {
     }
 
     /// Stops the encoder once the connection has ended, so that a thread that still waits for the
-    /// lock, or for the end of a message, receives an error. If another thread is writing, that
-    /// write fails, and stops the encoder.
+    /// lock receives an error. If another thread holds the lock, that thread's next write fails, and
+    /// stops the encoder.
     fn stop_encoder_unless_busy(&self) {
         if let Some(mut encoder) = self.try_lock() {
             encoder.stop();
@@ -623,7 +624,7 @@ impl WriteHalf {
     /// `deadline`. If it passes while the peer is still reading, the peer gets `Limits::close`
     /// again: at most once for each 64 KiB that we sent, and at most 24 times in all.
     pub(crate) fn renewable_deadline(&self, deadline: Deadline) -> RenewableDeadline {
-        RenewableDeadline::renewable(deadline, self.limits.close, self.ending.written())
+        RenewableDeadline::renewable(deadline, self.limits.close, self.traffic.bytes_sent())
     }
 
     /// Shuts down our side of the stream if our Close has been sent and it's our turn:
@@ -680,8 +681,9 @@ impl WriteHalf {
     }
 
     /// Releases the encoder until the open message is finished, then locks the encoder again. Fails
-    /// with `WriteTimeout` if the open message makes no progress for `Limits::write`, and with
-    /// `Misuse` if the calling thread itself has opened that message.
+    /// with `Closed` if the connection ends without our Close, with `WriteTimeout` if the open
+    /// message makes no progress for `Limits::write`, and with `Misuse` if the calling thread itself
+    /// has opened that message.
     #[cold]
     fn wait_between_messages<'a>(
         &'a self,
@@ -692,6 +694,7 @@ impl WriteHalf {
             drop(encoder);
             self.flush_pending()?;
             self.message.wait_until_none_is_open(PROGRESS_CHECK_INTERVAL)?;
+            self.fail_if_ended_without_close()?;
             if self.has_stalled(&mut stall) {
                 return Err(Error::WriteTimeout);
             }
@@ -701,7 +704,8 @@ impl WriteHalf {
     }
 
     /// Returns whether the messages that a thread waits for have made no progress for
-    /// `Limits::write`. The thread must pass the same detector again and again while it waits.
+    /// `Limits::write`. The thread must pass the same detector again and again while it waits. If
+    /// the write lock is free, this also writes what's left to write (see `is_writing`).
     pub(crate) fn has_stalled(&self, stall: &mut StallDetector) -> bool {
         let sent = self.traffic.messages_sent() + self.message.fragments_sent();
         stall.has_stalled(sent, self.is_writing())
