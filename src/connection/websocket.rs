@@ -94,11 +94,11 @@ impl WebSocket {
         self.read_half.next_message(None)
     }
 
-    /// Like [`recv`](WebSocket::recv), but fails with [`Error::TimedOut`](crate::Error::TimedOut)
-    /// if no complete message arrives within `timeout`. After this error, the connection is still
-    /// open, and the bytes received so far aren't lost. With a timeout of zero, this returns a
-    /// message only if it has already arrived. (Before it waits, this call writes the messages that
-    /// `feed` has left in the batch, which may take longer than `timeout`.)
+    /// Like [`recv`](WebSocket::recv), but fails with [`Error::TimedOut`] if no complete message
+    /// arrives within `timeout`. After this error, the connection is still open, and the bytes
+    /// received so far aren't lost. With a timeout of zero, this returns a message only if it has
+    /// already arrived. (Before it waits, this call writes the messages that `feed` has left in the
+    /// batch, which may take longer than `timeout`.)
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message>> {
         let timeout = timeout.max(Duration::from_millis(1));
         self.read_half.next_message(Some(Deadline::after(timeout)))
