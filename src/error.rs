@@ -128,9 +128,9 @@ pub enum Error {
     /// lost. The peer also didn't answer this end's Close in time, unless it had closed itself.
     /// Holds the number of these bytes.
     BytesLost(u64),
-    /// Sending failed for one of three reasons: the peer reads too slowly or not at all, an
-    /// [`Outbox`](crate::Outbox) is full, or another thread doesn't finish its message. The
-    /// connection is over only in the first case.
+    /// Sending took too long. If the peer reads too slowly or not at all, the connection is over. If
+    /// an [`Outbox`](crate::Outbox) is full, or if another thread doesn't finish its message, the
+    /// connection is still open.
     WriteTimeout,
     /// No complete message arrived within the timeout passed to `recv_timeout`. The connection
     /// stays open.

@@ -327,10 +327,11 @@ impl ReadHalf {
     }
 
     // WALK: read-timeout
-    /// Returns the timeout for the next read: the time until the reading thread must check the
-    /// keepalive or the closing handshake, or until the deadline `until` if that's sooner. Fails
-    /// with `TimedOut` once `until` has passed. But the first read of a call to `recv` then gets
-    /// [`SHORTEST_READ`], so that `recv` receives the bytes that have already arrived.
+    /// Returns the timeout for the next read: the time until the next check of the keepalive, the
+    /// next check of the closing handshake or the deadline `until`, whichever comes first. If
+    /// `until` has already passed, fails with `TimedOut`, with one exception: the first read of a
+    /// call to `recv` still gets [`SHORTEST_READ`], so that `recv` receives the bytes that have
+    /// already arrived.
     fn next_read_timeout(&mut self, until: Option<Deadline>) -> Result<Duration> {
         let mut timeout = match self.write_half.ending.our_side() {
             OurSide::Open => self.read_timeout_without_deadline(),

@@ -82,8 +82,8 @@ pub(crate) fn spawn(
     Ok(())
 }
 
-/// The thread budget. The whole process has only one, because the system's limits apply to the
-/// process or to the machine.
+/// The thread budget: how many threads may still start. The whole process has only one budget,
+/// because the system's limits apply to the process or to the machine.
 static BUDGET: sync::Mutex<Budget> =
     sync::Mutex::new(Budget { limits: Vec::new(), until_reading: 0, read_at: None });
 

@@ -12,7 +12,7 @@
 //! | file | the question it answers |
 //! |---|---|
 //! | `diagnostic.rs` | What are the four parts of a diagnostic, and how is a peer's text quoted? (`diagnostics.md` lists all diagnostics) |
-//! | `misuse.rs` | Which calls of our own API are refused? |
+//! | `misuse.rs` | Which of the application's calls to this library are refused? |
 
 mod diagnostic;
 pub mod misuse;

@@ -42,9 +42,9 @@ pub struct Bounds {
 /// Compression can lengthen a short fragment, but always by less than this: for example, one byte
 /// becomes 7.
 const FRAGMENT_ALLOWANCE: u64 = 16;
-/// The limit on a message's compressed size is twice `max_message`, plus this many bytes, plus the
-/// allowance for each fragment. Without these bytes, a small `max_message` could make us refuse
-/// honest messages.
+/// The number of bytes that each message adds to the limit on its compressed size. The whole limit
+/// is twice `max_message`, plus this number, plus [`FRAGMENT_ALLOWANCE`] for each fragment. Without
+/// this number, a small `max_message` could make us refuse honest messages.
 const MESSAGE_ALLOWANCE: u64 = 1024;
 
 /// The assembler of one connection. It joins the fragments of the arriving message, and refuses a

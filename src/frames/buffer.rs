@@ -1,13 +1,13 @@
 //! The receive buffer holds received bytes that aren't parsed yet, and space for the next ones.
 //!
 //! ```text
-//! 0         start          end              room
-//! |  read   |  unread       |  space()       |
+//! 0         start          end              room.len()
+//! |  parsed |  not parsed   |  free space    |
 //! ```
 //!
 //! An idle connection should need little memory, and a busy one should read many bytes at once.
-//! Therefore the buffer starts small and doubles when a read fills it. It shrinks when recent reads
-//! didn't need its size, or when the connection becomes idle.
+//! Therefore the buffer starts small, and doubles when a read from the stream fills it. It shrinks
+//! when recent reads didn't need its size, or when the connection becomes idle.
 
 /// The minimum size, in bytes, of a receive buffer: its size on a new or idle connection.
 const MIN_SIZE: usize = 512;
@@ -113,8 +113,8 @@ pub struct RecentPeak {
 }
 
 impl RecentPeak {
-    /// Records that `needed` bytes were in use. Every 32nd call returns the maximum `needed` of the
-    /// last 32 calls. All other calls return `None`.
+    /// Records how many bytes one read needed. Every 32nd call returns the maximum of the last 32
+    /// calls, so that the buffer can shrink to it. All other calls return `None`.
     #[inline]
     pub fn note(&mut self, needed: usize) -> Option<usize> {
         const RECENT: u32 = 32;

@@ -1,8 +1,8 @@
 //! Close codes are numbers that say why a connection ended (RFC 6455 §7.4).
 //!
-//! Three codes are never sent. An end only records them for itself: 1005 if the peer's Close had no
-//! code, 1006 if the connection ended without a Close, and 1015 if the TLS handshake failed. Any
-//! other code may be sent if [`CloseCode::may_be_sent`] lists it. `explain/frames/payload.rs`
+//! Three codes are never sent. A client or a server only records them for itself: 1005 if the peer's
+//! Close had no code, 1006 if the connection ended without a Close, and 1015 if the TLS handshake
+//! failed. [`CloseCode::may_be_sent`] tells which of the other codes may be sent. `explain/frames/payload.rs`
 //! explains each named code in a sentence.
 
 use std::fmt;

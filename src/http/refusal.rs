@@ -59,7 +59,8 @@ impl Refusal {
         self.status
     }
 
-    /// Returns the diagnostic, which the client receives in the response's body.
+    /// Returns the diagnostic, which explains the refusal. The client receives it as the response's
+    /// body.
     pub fn diagnostic(&self) -> &Diagnostic {
         &self.diagnostic
     }

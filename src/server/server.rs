@@ -103,8 +103,9 @@ impl Server {
     }
 
     /// Sets the origins whose pages may connect, each as `scheme://host[:port]`. A page's origin
-    /// must match an entry completely. `self` stands for the request's own host and port, `null`
-    /// for pages without an origin of their own (such as local files), and `*` for all origins.
+    /// must match an entry completely. Three entries are special: `"self"` stands for the request's
+    /// own host and port, `"null"` for pages without an origin of their own (such as local files),
+    /// and `"*"` for all origins.
     ///
     /// Without this call, only pages from the request's own host and port may connect. If the
     /// server uses TLS, those pages must also be loaded over https. A page that isn't allowed

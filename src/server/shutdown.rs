@@ -133,11 +133,11 @@ impl Registry {
         }
         // 4. The grace period is over: abort the connections that are still open.
         if !are_closed {
-            self.request_close_of_all(Urgency::Now);
             let count = lock(&self.open).len();
             if count > 0 {
                 log::info!("{count} connections did not close in time and are aborted");
             }
+            self.request_close_of_all(Urgency::Now);
             self.open_halves().iter().for_each(|half| half.abort());
             *grace_is_over = true;
         }

@@ -107,8 +107,9 @@ pub(crate) enum WakeAddress {
 impl WakeAddress {
     /// Wakes the thread that waits in `accept`. Only a new connection interrupts that call, so this
     /// function connects to the listener, and closes the connection at once. If the listener's
-    /// address is unspecified (0.0.0.0 or ::), this connects to the loopback address. It succeeds
-    /// even if another process accepts the connection instead.
+    /// address is unspecified (0.0.0.0 or ::), it connects to the loopback address. `Ok` doesn't
+    /// mean that the thread has woken up: another process that shares the listener may have
+    /// accepted the connection.
     pub(crate) fn wake(&self) -> io::Result<()> {
         match self {
             WakeAddress::Tcp(address) => {

@@ -72,7 +72,8 @@ struct ConnectionTable {
     reading: Option<Reading>,
 }
 
-/// One reading of a connection table: its time, and the numbers of unacknowledged bytes.
+/// What one reading of the kernel's connection table has shown: when it was made, and how many bytes
+/// were unacknowledged on each connection.
 struct Reading {
     began: Instant,
     ended: Instant,

@@ -217,7 +217,7 @@ impl FrameExplainer {
 
     /// Consumes the rest of a header that has broken a rule, so that the annotation can show the
     /// whole header. Returns how many bytes it consumed. Once the header is complete, passes its
-    /// annotation to `report`, and stops reading.
+    /// annotation to `report`. All later bytes are then unread.
     fn take_broken_header(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         let State::BrokenHeader(violation) = self.state else { return 0 };
         let mut taken = 0;

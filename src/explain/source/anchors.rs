@@ -46,7 +46,7 @@ const fn anchor(
     Anchor { id, file, function, words, section, chapter }
 }
 
-/// Functions that anchors point to, each as its file and its name.
+/// Functions to which several anchors point. Each constant holds the function's file and its name.
 mod functions {
     pub const SCAN: (&str, &str) = ("http/head.rs", "Scan::advance");
     pub const PARSE_REQUEST: (&str, &str) = ("http/request.rs", "Request::parse");

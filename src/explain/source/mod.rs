@@ -255,7 +255,8 @@ macro_rules! files {
     };
 }
 
-/// The source files that anchors point to, each as its path and its text.
+/// The source files to which an explanation can link (see [`anchors`]), each as its path and its
+/// text.
 const FILES: &[(&str, &str)] = files![
     "../../",
     "http/head.rs",

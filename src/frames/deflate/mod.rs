@@ -294,9 +294,9 @@ impl Deflater {
         out
     }
 
-    /// Returns whether this connection's peer can read the compressed frame of a prepared message,
-    /// which connections share. The agreed window of our compressor must be 32 KiB, because the
-    /// shared frame is compressed with that window.
+    /// Returns whether this connection can send the compressed frame of a prepared message. That
+    /// frame is compressed once, with a 32 KiB window, and goes out on many connections. Therefore
+    /// the two ends of this connection must have agreed on a 32 KiB window for our compressor.
     pub fn peer_can_read_shared_frames(&self) -> bool {
         self.window.bits == MAX_WINDOW_BITS
     }
