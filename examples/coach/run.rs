@@ -203,9 +203,6 @@ pub fn one(check: &'static Check, stage: usize, target: &Arc<Target>, strict: bo
     };
     let is_gone = was_gone.is_none() && is_still_gone(target);
     let outcome = match outcome {
-        // That the server is full says nothing about simpler checks.
-        Err(Stop::Fails(seen)) if is_busy(&seen) => Err(Stop::Fails(seen)),
-        Err(Stop::Skips(why)) if is_busy(&why) => Err(Stop::Skips(why)),
         Err(Stop::Fails(seen)) if target.gone.lock().unwrap().is_none() => {
             match blamed(check, target, &seen) {
                 Some((need, why)) => {
@@ -278,6 +275,8 @@ pub fn causes(all: &[Judged], target: &Arc<Target>, strict: bool) -> Vec<Judged>
 }
 
 /// If a check that this one builds on fails, too, returns its id, and the reason to skip this one.
+/// A check that found the server full or gone, or was skipped, says nothing, and may be asked again
+/// later.
 fn blamed(check: &Check, target: &Arc<Target>, seen: &str) -> Option<(&'static str, String)> {
     let mut needs = needs(check.id);
     if check.id == "policy/two-hosts" && !seen.starts_with("101") {
@@ -288,8 +287,12 @@ fn blamed(check: &Check, target: &Arc<Target>, seen: &str) -> Option<(&'static s
         let known = target.held.lock().unwrap().get(need).cloned();
         let seen = known.unwrap_or_else(|| {
             let (_, needed) = areas::all().find(|(_, c)| c.id == need && applies(c, is_client))?;
-            let seen = match (needed.run)(&mut Probe::new(target.clone())) {
-                Err(Stop::Fails(seen)) if !is_busy(&seen) => Some(seen),
+            let outcome = (needed.run)(&mut Probe::new(target.clone()));
+            let is_gone = target.gone.lock().unwrap().is_some();
+            let seen = match outcome {
+                Err(Stop::Skips(_)) => return None,
+                Err(Stop::Fails(seen)) if is_gone || is_busy(&seen) => return None,
+                Err(Stop::Fails(seen)) => Some(seen),
                 _ => None,
             };
             target.held.lock().unwrap().insert(need, seen.clone());
@@ -403,6 +406,7 @@ mod tests {
     use crate::wire::{self, BINARY, frame};
 
     const ANSWER_101: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n\r\n";
+    const ANSWER_503: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\r\n";
 
     /// A server on which `answer` gets each connection, with its number, after a read of its head;
     /// and what the coach knows about it.
@@ -427,6 +431,10 @@ mod tests {
             TcpStream::connect(at).map(|stream| Box::new(stream) as Box<dyn Socket>)
         };
         Arc::new(Target::new(Some(address), Box::new(dial), patience))
+    }
+
+    fn check(id: &str) -> (usize, &'static Check) {
+        areas::all().find(|(_, check)| check.id == id).unwrap()
     }
 
     #[test]
@@ -479,5 +487,29 @@ mod tests {
             let echo = line.echo(BINARY, &[7; 1 << 16]);
             assert!(echo.is_ok(), "{:?}", echo.err());
         }
+    }
+
+    #[test]
+    fn check_that_a_full_server_refuses_is_blamed_on_the_plain_handshake() {
+        let target = target(Duration::from_millis(500), Duration::ZERO, |mut stream, _| {
+            let _ = stream.write_all(ANSWER_503);
+        });
+        let (stage, check) = check("frame/text");
+        let judged = one(check, stage, &target, false);
+        assert_eq!((judged.verdict, judged.blamed), (Verdict::Skip, Some("head/plain")));
+        let failed = causes(&[judged], &target, false);
+        assert_eq!(failed.iter().map(|it| it.check.id).collect::<Vec<_>>(), ["head/plain"]);
+    }
+
+    #[test]
+    fn check_that_found_the_server_full_or_was_skipped_is_asked_again_later() {
+        let target = target(Duration::from_millis(500), Duration::ZERO, |mut stream, _| {
+            let _ = stream.write_all(ANSWER_503);
+        });
+        // The first builds on a check that fails then, the second on checks that are skipped.
+        for id in ["frame/text", "ping/payload"] {
+            assert_eq!(blamed(check(id).1, &target, ""), None);
+        }
+        assert!(target.held.lock().unwrap().is_empty());
     }
 }
