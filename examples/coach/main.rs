@@ -86,7 +86,8 @@ coach [OPTIONS] --listen ADDRESS [-- COMMAND..]   checks a client, which echoes 
   --list, --show ID  lists all checks; explains one of them
   --json, --junit FILE, --markdown FILE   writes the verdicts in this format
   --strict           counts a broken SHOULD as a failure, too
-  --timeout MS       waits at least this long for an answer (and longer if the peer is slow)
+  --timeout MS       waits at least this long for an answer (and longer if the peer is slow);
+                     less than 100 becomes 100
   --jobs N           runs up to N checks at the same time
   --root FILE, --insecure   trusts the certificates in FILE, or any (wss://, feature `tls`)";
 
@@ -201,7 +202,10 @@ fn coach(options: &Options) -> Result<u8, String> {
         let role = if is_client { "client" } else { "server" };
         return Err(format!("none of the chosen checks asks a {role}; --list shows them"));
     }
-    let jobs = run::calibrate(&target, options.jobs.unwrap_or(8))?;
+    let jobs = options.jobs.unwrap_or(8).min(total);
+    // The first three stages ask about handshakes alone.
+    let needs_echo = chosen[3..].iter().any(|checks| !checks.is_empty());
+    let jobs = run::calibrate(&target, jobs, needs_echo)?;
     let started = Instant::now();
     let mut all = Vec::new();
     let mut screen =

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -79,13 +79,16 @@ impl Target {
 /// How fast the peer answers, from which the coach derives its waits.
 pub struct Pace {
     pub base: Duration,
+    /// The longest time, in microseconds, from a request or message to its answer.
     slowest: AtomicU64,
     silences: AtomicU64,
+    doublings: AtomicU32,
 }
 
 impl Pace {
     pub fn new(base: Duration) -> Pace {
-        Pace { base, slowest: AtomicU64::new(0), silences: AtomicU64::new(0) }
+        let (slowest, silences) = (AtomicU64::new(0), AtomicU64::new(0));
+        Pace { base, slowest, silences, doublings: AtomicU32::new(0) }
     }
 
     pub fn note(&self, took: Duration) {
@@ -96,11 +99,16 @@ impl Pace {
         Duration::from_micros(self.slowest.load(Relaxed))
     }
 
-    /// Forgets what came before a peer's first answer, and notes how long this answer took. The
-    /// silences before it say nothing about the later ones.
-    pub fn begins(&self, took: Duration) {
+    /// Doubles the wait for an answer, because the peer may only be slow.
+    pub fn wait_twice_as_long(&self) {
+        self.doublings.fetch_add(1, Relaxed);
+    }
+
+    /// Forgets silences and doublings. Those before a peer's first answer say nothing about later
+    /// waits.
+    pub fn forget_silences(&self) {
         self.silences.store(0, Relaxed);
-        self.slowest.store(took.as_micros() as u64, Relaxed);
+        self.doublings.store(0, Relaxed);
     }
 
     /// Notes that the peer sent nothing during a whole wait.
@@ -112,7 +120,8 @@ impl Pace {
     /// it does, the wait becomes shorter, because more waiting is useless.
     pub fn answer(&self) -> Duration {
         let patience = 1 + self.silences.load(Relaxed) as u32 / 6;
-        let base = (self.base / patience).max(self.base.min(Duration::from_millis(500)));
+        let base = self.base * (1 << self.doublings.load(Relaxed).min(MOST_DOUBLINGS));
+        let base = (base / patience).max(base.min(Duration::from_millis(500)));
         base.max(self.slowest() * 8)
     }
 
@@ -122,9 +131,13 @@ impl Pace {
         (self.answer() / 4).max(self.slowest() * 8)
     }
 
+    pub fn is_slow(&self) -> bool {
+        self.slowest() > Duration::from_millis(60)
+    }
+
     /// Returns how many messages to send: `count`, or fewer if the peer is slow.
     pub fn many(&self, count: usize) -> usize {
-        if self.slowest() > Duration::from_millis(60) { count.min(12) } else { count }
+        if self.is_slow() { count.min(12) } else { count }
     }
 
     /// Returns a short wait, after which an answer has probably come if the peer sends one at all.
@@ -147,6 +160,8 @@ pub fn is_busy(seen: &str) -> bool {
 
 /// How many connections wait to be accepted at most: the backlog of a listener of `std`.
 const MOST_WAITING: usize = 4096;
+/// How often the wait for an answer is doubled at most.
+const MOST_DOUBLINGS: u32 = 5;
 /// The longest head, in bytes, that the coach reads.
 const LONGEST_HEAD: usize = 256 * 1024;
 /// How many unexpected messages the coach keeps at most, and how many frames of one message.
@@ -286,6 +301,8 @@ pub struct Message {
     pub opcode: u8,
     pub payload: Vec<u8>,
     pub frames: Vec<Came>,
+    /// When its first byte was there.
+    pub began: Instant,
 }
 
 static COUNT: AtomicU64 = AtomicU64::new(1);
@@ -423,13 +440,13 @@ impl Probe {
         let started = Instant::now();
         line.send(request);
         let head = line.head()?;
-        if head.raw.ends_with(b"\r\n\r\n") {
-            // Note only a complete answer. Other results come after a full wait, which says nothing
-            // about the peer's pace.
-            self.target.pace.note(started.elapsed());
-        }
         if head.status() == Some(101) {
             self.target.opens.store(true, Relaxed);
+            // Note only a complete 101. A head without its empty line comes after a full wait, and
+            // a server may be slow with refusals alone.
+            if head.raw.ends_with(b"\r\n\r\n") {
+                self.target.pace.note(started.elapsed());
+            }
         }
         Ok((head, line))
     }
@@ -522,7 +539,9 @@ impl Probe {
                 Some(_) => Ok(head),
                 None => fails(format!("an answer that is not HTTP: {}", quote(&head.raw))),
             },
-            Err(Stop::Fails(seen)) => fails(format!("no HTTP answer: {seen}")),
+            Err(Stop::Fails(seen)) if self.target.gone.lock().unwrap().is_none() => {
+                fails(format!("no HTTP answer: {seen}"))
+            }
             Err(stop) => Err(stop),
         }
     }
@@ -542,9 +561,10 @@ impl Probe {
     }
 }
 
-/// How long so many bytes may take from a slow peer: one that writes 8,000 bytes a second.
+/// How long so many bytes may take from a slow peer: one that writes 8,000 bytes a second. Bytes
+/// beyond the longest echo don't count, so a message without an end is waited for only so long.
 fn on_a_slow_line(bytes: usize) -> Duration {
-    Duration::from_millis(bytes as u64 / 8)
+    Duration::from_millis(bytes.min(1 << 20) as u64 / 8)
 }
 
 /// Builds the 101 that answers a client's request. It names the first subprotocol that the client
@@ -757,7 +777,11 @@ impl Line {
     pub fn message(&mut self, wait: Duration) -> Result<Message, Next> {
         let until = Instant::now() + wait * 8;
         loop {
-            match self.next(wait) {
+            // Wait for the first byte by itself, to note when it came.
+            let is_silent = self.pending(wait).is_empty() && !self.ended;
+            let began = Instant::now();
+            let next = if is_silent { Next::Silent } else { self.next(wait) };
+            match next {
                 Next::Frame(came) if came.opcode() == CLOSE => return Err(Next::Frame(came)),
                 Next::Frame(came) if came.is_control() => {
                     if came.opcode() == PONG {
@@ -769,6 +793,7 @@ impl Line {
                         opcode: came.opcode(),
                         payload: Vec::new(),
                         frames: Vec::new(),
+                        began,
                     });
                     message.payload.extend_from_slice(&came.payload);
                     let fin = came.fin();
@@ -782,6 +807,9 @@ impl Line {
                 other => return Err(other),
             }
             let length = self.parts.as_ref().map_or(0, |message| message.payload.len());
+            if length as u64 > wire::LARGEST {
+                return Err(Next::Nonsense(format!("a message of more than {length} bytes")));
+            }
             if Instant::now() > until + on_a_slow_line(length) {
                 return Err(Next::Silent);
             }
@@ -802,8 +830,8 @@ impl Line {
             let wait = if is_known { self.pace().hardly() } else { self.pace().answer() };
             let instead = match self.message(wait) {
                 Ok(message) if message.payload == payload => {
-                    let took = started.elapsed().saturating_sub(on_a_slow_line(payload.len()));
-                    self.pace().note(took);
+                    // Only until its first byte: all further bytes restart the wait.
+                    self.pace().note(message.began.saturating_duration_since(started));
                     // A server that doesn't unmask echoes an empty payload, too, so only a longer
                     // one proves that it echoes.
                     self.target.echoes.fetch_or(payload.len() > 8, Relaxed);
@@ -972,7 +1000,8 @@ impl Line {
                 Next::Frame(came) => {
                     if came.opcode() != CONTINUATION && came.fin() {
                         let (opcode, payload) = (came.opcode(), came.payload.clone());
-                        self.unasked.push(Message { opcode, payload, frames: vec![came] });
+                        let (frames, began) = (vec![came], Instant::now());
+                        self.unasked.push(Message { opcode, payload, frames, began });
                     }
                 }
                 Next::Ended => return fails("the stream ended, and no pong came"),

@@ -61,8 +61,9 @@ pub fn applies(check: &Check, is_client: bool) -> bool {
 }
 
 /// Learns how fast the peer answers, and how many connections it serves at once. Returns how many
-/// checks may run at the same time, at most `jobs`, or an error if there is no peer.
-pub fn calibrate(target: &Arc<Target>, jobs: usize) -> Result<usize, String> {
+/// checks may run at the same time, at most `jobs`, or an error if there is no peer. Unless
+/// `needs_echo`, it doesn't wait a second time for an echo.
+pub fn calibrate(target: &Arc<Target>, jobs: usize, needs_echo: bool) -> Result<usize, String> {
     let mut probe = Probe::new(target.clone());
     if probe.is_client() {
         return match probe.arrives() {
@@ -70,6 +71,7 @@ pub fn calibrate(target: &Arc<Target>, jobs: usize) -> Result<usize, String> {
                 line.send(&crate::probe::answer(&head).bytes());
                 line.pause();
                 if line.alive().is_err()
+                    && needs_echo
                     && let Ok(mut line) = probe.open()
                 {
                     echoes_late(&mut line, target);
@@ -104,14 +106,11 @@ pub fn calibrate(target: &Arc<Target>, jobs: usize) -> Result<usize, String> {
         }
         let Ok(line) = again else { return Ok(1) };
         first = line;
-        echoes = echoes_late(&mut first, target);
+        echoes = needs_echo && echoes_late(&mut first, target);
     }
     // Does the server serve a second connection beside the first? If it doesn't answer soon, checks
     // run one at a time.
-    let Ok(mut second) = asked(&mut probe) else { return Ok(1) };
-    if !is_served(&mut second, false) {
-        return Ok(1);
-    }
+    let Some(mut second) = open_another(&mut probe, false) else { return Ok(1) };
     if echoes {
         // If the server mixes up its clients, checks run one at a time, and stage 12 reports it. The
         // server may send a greeting.
@@ -121,37 +120,34 @@ pub fn calibrate(target: &Arc<Target>, jobs: usize) -> Result<usize, String> {
             return Ok(1);
         }
     }
-    // A check has two connections at most, if the server hasn't noticed yet that one has ended.
-    let mut more: Vec<Line> = (2..2 * jobs).map_while(|_| asked(&mut probe).ok()).collect();
-    let served = more.iter_mut().map(|line| is_served(line, echoes)).take_while(|served| *served);
-    Ok((1 + served.count() / 2).min(jobs))
+    // Counting the places of a slow server would take too long.
+    if target.pace.is_slow() {
+        return Ok(jobs);
+    }
+    // Each check needs two places: its last connection may still count when it opens the next.
+    let more = (2..jobs.saturating_mul(2)).map_while(|_| open_another(&mut probe, echoes));
+    let more: Vec<Line> = more.collect();
+    Ok((1 + more.len() / 2).min(jobs))
 }
 
 /// Whether an echo comes if the coach waits twice as long for it. The peer may be slow with each
 /// message, though it was quick with the handshake.
 fn echoes_late(line: &mut Line, target: &Target) -> bool {
-    let pace = &target.pace;
-    let answered = pace.slowest();
-    let asked = Instant::now();
-    pace.note(pace.answer() / 4);
+    target.pace.wait_twice_as_long();
     let echoes = line.alive().is_ok();
-    pace.begins(if echoes { answered.max(asked.elapsed()) } else { answered });
+    target.pace.forget_silences();
     echoes
 }
 
-/// Sends a request on a new connection, and doesn't wait for the answer.
-fn asked(probe: &mut Probe) -> Result<Line, Stop> {
-    let mut line = probe.reach()?;
+/// Opens another WebSocket, if the server answers soon, and echoes on it if it should.
+fn open_another(probe: &mut Probe, echoes: bool) -> Option<Line> {
+    let mut line = probe.reach().ok()?;
     line.send(&probe.request().bytes());
-    Ok(line)
-}
-
-/// Whether the server opens this connection soon, and echoes on it if it should.
-fn is_served(line: &mut Line, echoes: bool) -> bool {
     let wait = line.pace().moment() * 2;
-    !line.pending(wait).is_empty()
+    let is_served = !line.pending(wait).is_empty()
         && line.head().is_ok_and(|head| head.status() == Some(101))
-        && (!echoes || line.alive().is_ok())
+        && (!echoes || line.alive().is_ok());
+    is_served.then_some(line)
 }
 
 /// How long the coach waits for the answer to its first request. A server may need a while after
@@ -164,14 +160,13 @@ fn first_open(probe: &mut Probe) -> Result<Line, Stop> {
     let started = Instant::now();
     let pace = &probe.target.clone().pace;
     loop {
-        let asked = Instant::now();
         let opened = probe.open();
         let is_silent = matches!(&opened, Err(Stop::Skips(why)) if why.contains("silence for"));
         if !is_silent || started.elapsed() > FIRST_ANSWER {
-            pace.begins(if is_silent { Duration::ZERO } else { asked.elapsed() });
+            pace.forget_silences();
             return opened;
         }
-        pace.note(pace.answer() / 4);
+        pace.wait_twice_as_long();
     }
 }
 
@@ -208,9 +203,6 @@ pub fn one(check: &'static Check, stage: usize, target: &Arc<Target>, strict: bo
     };
     let is_gone = was_gone.is_none() && is_still_gone(target);
     let outcome = match outcome {
-        // That the server is full says nothing about simpler checks.
-        Err(Stop::Fails(seen)) if is_busy(&seen) => Err(Stop::Fails(seen)),
-        Err(Stop::Skips(why)) if is_busy(&why) => Err(Stop::Skips(why)),
         Err(Stop::Fails(seen)) if target.gone.lock().unwrap().is_none() => {
             match blamed(check, target, &seen) {
                 Some((need, why)) => {
@@ -283,6 +275,8 @@ pub fn causes(all: &[Judged], target: &Arc<Target>, strict: bool) -> Vec<Judged>
 }
 
 /// If a check that this one builds on fails, too, returns its id, and the reason to skip this one.
+/// A check that found the server full or gone, or was skipped, says nothing, and may be asked again
+/// later.
 fn blamed(check: &Check, target: &Arc<Target>, seen: &str) -> Option<(&'static str, String)> {
     let mut needs = needs(check.id);
     if check.id == "policy/two-hosts" && !seen.starts_with("101") {
@@ -293,8 +287,12 @@ fn blamed(check: &Check, target: &Arc<Target>, seen: &str) -> Option<(&'static s
         let known = target.held.lock().unwrap().get(need).cloned();
         let seen = known.unwrap_or_else(|| {
             let (_, needed) = areas::all().find(|(_, c)| c.id == need && applies(c, is_client))?;
-            let seen = match (needed.run)(&mut Probe::new(target.clone())) {
-                Err(Stop::Fails(seen)) if !is_busy(&seen) => Some(seen),
+            let outcome = (needed.run)(&mut Probe::new(target.clone()));
+            let is_gone = target.gone.lock().unwrap().is_some();
+            let seen = match outcome {
+                Err(Stop::Skips(_)) => return None,
+                Err(Stop::Fails(seen)) if is_gone || is_busy(&seen) => return None,
+                Err(Stop::Fails(seen)) => Some(seen),
                 _ => None,
             };
             target.held.lock().unwrap().insert(need, seen.clone());
@@ -405,37 +403,113 @@ mod tests {
     use super::*;
     use crate::library::Address;
     use crate::probe::Socket;
+    use crate::wire::{self, BINARY, frame};
 
-    /// A server that needs three times the coach's patience for each 101, and for nothing else.
-    fn slow_server() -> TcpListener {
+    const ANSWER_101: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n\r\n";
+    const ANSWER_503: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\r\n";
+
+    /// A server on which `answer` gets each connection, with its number, after a read of its head;
+    /// and what the coach knows about it.
+    fn target(
+        patience: Duration,
+        time_to_connect: Duration,
+        answer: impl Fn(TcpStream, usize) + Copy + Send + 'static,
+    ) -> Arc<Target> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let accepting = listener.try_clone().unwrap();
+        let at = listener.local_addr().unwrap();
         std::thread::spawn(move || {
-            for mut stream in accepting.incoming().map_while(Result::ok) {
+            for (i, mut stream) in listener.incoming().map_while(Result::ok).enumerate() {
                 std::thread::spawn(move || {
                     let _ = stream.read(&mut [0; 1024]);
-                    std::thread::sleep(Duration::from_millis(300));
-                    let _ = stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\n\r\n");
+                    answer(stream, i);
                 });
             }
         });
-        listener
+        let address = Address::parse(&format!("ws://{at}/")).unwrap();
+        let dial = move |_: &Address| {
+            std::thread::sleep(time_to_connect);
+            TcpStream::connect(at).map(|stream| Box::new(stream) as Box<dyn Socket>)
+        };
+        Arc::new(Target::new(Some(address), Box::new(dial), patience))
+    }
+
+    fn check(id: &str) -> (usize, &'static Check) {
+        areas::all().find(|(_, check)| check.id == id).unwrap()
     }
 
     #[test]
     fn coach_waits_longer_for_a_server_that_is_slow_with_each_handshake() {
-        let server = slow_server();
-        let at = server.local_addr().unwrap();
-        let address = Address::parse(&format!("ws://{at}/")).unwrap();
-        let dial = move |_: &Address| {
-            TcpStream::connect(at).map(|stream| Box::new(stream) as Box<dyn Socket>)
-        };
         let patience = Duration::from_millis(100);
-        let target = Arc::new(Target::new(Some(address), Box::new(dial), patience));
-        calibrate(&target, 1).unwrap();
+        let target = target(patience, Duration::ZERO, move |mut stream, _| {
+            std::thread::sleep(patience * 3);
+            let _ = stream.write_all(ANSWER_101);
+        });
+        assert_eq!(calibrate(&target, 3, true), Ok(3));
         assert!(target.opens.load(Relaxed));
-        assert!(target.pace.answer() > Duration::from_millis(300));
+        assert!(target.pace.answer() > patience * 3);
         let head = Probe::new(target.clone()).accepted(&Probe::new(target).request().bytes());
         assert!(head.is_ok(), "{:?}", head.err());
+    }
+
+    #[test]
+    fn neither_time_to_connect_nor_silence_before_first_answer_counts_as_pace() {
+        let patience = Duration::from_millis(200);
+        let target = target(patience, patience, |mut stream, i| {
+            if i >= 3 {
+                let _ = stream.write_all(ANSWER_101);
+            }
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        assert_eq!(calibrate(&target, 1, false), Ok(1));
+        assert!(target.opens.load(Relaxed));
+        assert!(target.pace.slowest() < patience, "{:?}", target.pace.slowest());
+    }
+
+    #[test]
+    fn each_wait_for_a_long_echo_is_derived_from_the_echo_before() {
+        let patience = Duration::from_millis(1000);
+        let target = target(patience, Duration::ZERO, |mut stream, _| {
+            let _ = stream.write_all(ANSWER_101);
+            let (mut input, mut bytes) = (Vec::new(), [0; 4096]);
+            let mut unmasking = Duration::from_millis(600);
+            while let Ok(read @ 1..) = stream.read(&mut bytes) {
+                input.extend(&bytes[..read]);
+                if let Ok(Some((came, count))) = wire::parse(&input) {
+                    input.drain(..count);
+                    std::thread::sleep(unmasking);
+                    unmasking *= 2;
+                    let _ = stream.write_all(&frame(BINARY, came.payload).bytes(None));
+                }
+            }
+        });
+        let mut line = Probe::new(target).open().unwrap();
+        for _ in 0..2 {
+            let echo = line.echo(BINARY, &[7; 1 << 16]);
+            assert!(echo.is_ok(), "{:?}", echo.err());
+        }
+    }
+
+    #[test]
+    fn check_that_a_full_server_refuses_is_blamed_on_the_plain_handshake() {
+        let target = target(Duration::from_millis(500), Duration::ZERO, |mut stream, _| {
+            let _ = stream.write_all(ANSWER_503);
+        });
+        let (stage, check) = check("frame/text");
+        let judged = one(check, stage, &target, false);
+        assert_eq!((judged.verdict, judged.blamed), (Verdict::Skip, Some("head/plain")));
+        let failed = causes(&[judged], &target, false);
+        assert_eq!(failed.iter().map(|it| it.check.id).collect::<Vec<_>>(), ["head/plain"]);
+    }
+
+    #[test]
+    fn check_that_found_the_server_full_or_was_skipped_is_asked_again_later() {
+        let target = target(Duration::from_millis(500), Duration::ZERO, |mut stream, _| {
+            let _ = stream.write_all(ANSWER_503);
+        });
+        // The first builds on a check that fails then, the second on checks that are skipped.
+        for id in ["frame/text", "ping/payload"] {
+            assert_eq!(blamed(check(id).1, &target, ""), None);
+        }
+        assert!(target.held.lock().unwrap().is_empty());
     }
 }

@@ -157,8 +157,8 @@ pub fn opcode_name(opcode: u8) -> String {
     }
 }
 
-/// The largest frame, in bytes, that the coach accepts from a peer.
-const LARGEST: u64 = 64 << 20;
+/// The largest frame and the largest message, in bytes, that the coach accepts from a peer.
+pub const LARGEST: u64 = 64 << 20;
 
 /// Parses the first frame of these bytes. Returns it with its size in bytes, `None` if bytes are
 /// missing, or an error if it's too large.

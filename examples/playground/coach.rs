@@ -332,7 +332,8 @@ impl Run {
             ])
         });
         lens.tell("coach", told("begins", vec![("stages", array(begins))]));
-        let jobs = run::calibrate(&self.target, JOBS)?;
+        let needs_echo = !matches!(plan, Plan::One(..=3));
+        let jobs = run::calibrate(&self.target, JOBS, needs_echo)?;
         let mut all: Vec<Judged> = Vec::new();
         for (at, checks) in stages {
             let jobs = if STAGES[at].area == "many" { 1 } else { jobs };

@@ -3,9 +3,9 @@
 use ws101::explain::saved::{self, Turn};
 use ws101::frames::header::Role;
 
-/// How many bytes of a conversation are recorded at most. As text, each takes about three characters,
-/// so that the page can open what it has saved.
-const MOST_RECORDED: usize = 64 * 1024;
+/// How many bytes of a conversation are recorded at most. The saved text must be short enough for the
+/// page to open it. It has about three characters for each byte, and seven for a CR LF alone.
+const MOST_RECORDED: usize = 48 * 1024;
 /// How many bytes a change of the sender counts as, because the saved text names each sender.
 const TURN: usize = 3;
 

@@ -111,7 +111,8 @@ fn elsewhere(head: &Head, p: &Probe) -> String {
             format!(": if it serves WebSocket at another path than {path:?}, coach that one")
         }
         (Some(401 | 403 | 407), _) => {
-            ": if it wants a login, or the Origin of a page, let the coach in without".into()
+            ": if it wants a login or a page's Origin, let it accept requests that have neither"
+                .into()
         }
         _ => String::new(),
     }
@@ -473,7 +474,8 @@ pub const CHECKS: &[Check] = &[
         "good requests on five connections, before any answer is read",
         "101 on each",
         several,
-    ),
+    )
+    .alone(),
     check(
         "head/request-line",
         &ASKS,

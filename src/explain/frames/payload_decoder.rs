@@ -22,6 +22,12 @@ use crate::frames::utf8::Text;
 use crate::frames::violation::Violation;
 use crate::handshake::deflate_params::{DeflateConfig, DeflateParams, Window};
 
+/// The words for a text whose last character is cut off. They also lead to the code behind the
+/// verdict.
+pub(crate) const ENDS_INSIDE_CHARACTER: &str = "the text ends inside a character";
+/// The words for compressed bytes whose last block is cut off.
+pub(crate) const DONT_END_WITH_BLOCK: &str = ", and don't end where a block does";
+
 /// What the explanation of a frame must know about the frame's message: its kind, and how it's
 /// encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +65,7 @@ impl BadText {
                 format!("a character began{before} with {begun}; this byte can't continue it")
             }
             (None, _) => {
-                format!("the text ends inside a character that began{before} with {begun}")
+                format!("{ENDS_INSIDE_CHARACTER} that began{before} with {begun}")
             }
         }
     }
@@ -218,8 +224,7 @@ impl PayloadDecoder {
             && let Some(inflater) = &mut self.inflater
         {
             let whole = inflater.finish();
-            self.found.deflate_error =
-                whole.is_err().then_some(", and don't end where a block does");
+            self.found.deflate_error = whole.is_err().then_some(DONT_END_WITH_BLOCK);
             whole?;
             self.found.inflates_whole = true;
         }

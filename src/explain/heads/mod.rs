@@ -89,8 +89,8 @@ impl ArrivingHead {
         ArrivingHead { start, scan, bytes: Vec::new() }
     }
 
-    /// Appends bytes up to the end of the head, but not all of them at once, and returns how many
-    /// it has appended. Also returns how the head has ended, or `None` if more bytes must follow.
+    /// Appends at most `PIECE` bytes, up to the end of the head, and returns how many it has
+    /// appended. Also returns how the head has ended, or `None` if more bytes must follow.
     pub fn push(&mut self, bytes: &[u8]) -> (usize, Option<EndedHead>) {
         let before = self.bytes.len();
         // Many short heads may be in `bytes`. If each of them copied all the rest, the work would

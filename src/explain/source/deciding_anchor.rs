@@ -7,6 +7,7 @@
 use super::anchors::{Anchor, HANDSHAKE_ERRORS, REFUSALS, WRONG_101};
 use crate::diagnostic::Diagnostic;
 use crate::explain::annotation::{Annotation, AnnotationKind, Span, Verdict};
+use crate::explain::frames::payload_decoder::{DONT_END_WITH_BLOCK, ENDS_INSIDE_CHARACTER};
 use crate::frames::header::Opcode;
 use crate::frames::violation::Violation;
 
@@ -111,12 +112,8 @@ pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
     let id = match &annotation.verdict {
         Verdict::Fine | Verdict::Incomplete(_) => return None,
         // The message's end broke the rule, and not its bytes.
-        Verdict::Broken(Violation::NotDeflate) if means("don't end where a block does") => {
-            "inflate.end"
-        }
-        Verdict::Broken(Violation::TextNotUtf8) if means("the text ends inside a character") => {
-            "text.end"
-        }
+        Verdict::Broken(Violation::NotDeflate) if means(DONT_END_WITH_BLOCK) => "inflate.end",
+        Verdict::Broken(Violation::TextNotUtf8) if means(ENDS_INSIDE_CHARACTER) => "text.end",
         Verdict::Broken(violation) => of_violation(*violation, annotation.inflated.is_some()),
         Verdict::Refused(refusal) => {
             let is_old = refusal.diagnostic().seen.contains("HTTP/1.0");

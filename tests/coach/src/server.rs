@@ -47,6 +47,7 @@ pub fn serve(address: &str) -> io::Result<()> {
         }
         let is_full = (has(RoomForTwo) || has(RoomForTwoSaid)) && open > 2;
         if is_full {
+            OPEN.fetch_sub(1, SeqCst);
             thread::spawn(|| refuse_one_more(stream));
         } else if has(OneClientAtATime) {
             converse(stream);
@@ -81,7 +82,6 @@ fn converse(stream: TcpStream) {
 
 /// Says that the server is full: with 503, or with a Close after the 101.
 fn refuse_one_more(mut stream: TcpStream) {
-    OPEN.fetch_sub(1, SeqCst);
     if has(RoomForTwoSaid) {
         if let Some(echo) = open_one(stream) {
             echo.end(1013);
