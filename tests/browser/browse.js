@@ -94,14 +94,14 @@ async function playground() {
     await waitFor(page, '#state', 'open');
     const other = await open(browser, `http://${recorded}`);
     await waitFor(other, '#state', 'open');
-    await waitFor(page, '#tabs', 'tab 3');
+    await waitFor(page, '#tabs', 'tab 4');
     await fill(page, '#all-text', 'is anybody here?');
     await click(page, '#all button');
     await waitFor(other, '#timeline', 'onmessage: "is anybody here?"');
     await click(other, '#slow');
-    await waitFor(page, '#tabs', 'tab 3, slow');
+    await waitFor(page, '#tabs', 'tab 4, slow');
     await click(page, '#burst');
-    await waitFor(page, '#note', 'Tab 3 reads too slowly');
+    await waitFor(page, '#note', 'Tab 4 reads too slowly');
     await waitFor(other, '#state', 'closed');
     await waitFor(page, '#state', 'open');
     await other.close();
