@@ -75,7 +75,9 @@ impl<Connection: Send + 'static> ThreadPool<Connection> {
 
 impl<Connection> IdleThreads<Connection> {
     /// Waits for the calling thread's next connection. Returns `None` if the thread should end:
-    /// [`MAX_IDLE`] other threads are already idle, or no connection arrived within a second.
+    /// [`MAX_IDLE`] other threads are already idle, or no connection arrived within a second. (This
+    /// is never inlined, so that its stack frame takes no memory while a connection is open.)
+    #[inline(never)]
     fn next_connection(&self) -> Option<Connection> {
         let mut state = lock(&self.state);
         if state.idle == MAX_IDLE {
