@@ -391,17 +391,7 @@ impl Stream for Faulty {
         Ok(count)
     }
 
-    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
-        self.stream.set_read_timeout(timeout)
-    }
-
-    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
-        self.stream.set_write_timeout(timeout)
-    }
-
-    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.stream.shutdown(how)
-    }
+    timeouts_and_shutdown_of!(stream);
 
     fn peer(&self) -> Option<SocketAddr> {
         self.stream.peer()

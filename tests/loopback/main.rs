@@ -20,6 +20,23 @@ macro_rules! neither_timeouts_nor_shutdown {
     };
 }
 
+/// The same half for a stream that wraps another, in the field `$stream`.
+macro_rules! timeouts_and_shutdown_of {
+    ($stream:tt) => {
+        fn set_read_timeout(&self, timeout: std::time::Duration) -> std::io::Result<()> {
+            self.$stream.set_read_timeout(timeout)
+        }
+
+        fn set_write_timeout(&self, timeout: std::time::Duration) -> std::io::Result<()> {
+            self.$stream.set_write_timeout(timeout)
+        }
+
+        fn shutdown(&self, how: std::net::Shutdown) -> std::io::Result<()> {
+            self.$stream.shutdown(how)
+        }
+    };
+}
+
 mod client;
 mod conversation;
 mod decisions;

@@ -145,17 +145,7 @@ impl Stream for Counted {
         self.stream.write(slices)
     }
 
-    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
-        self.stream.set_read_timeout(timeout)
-    }
-
-    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
-        self.stream.set_write_timeout(timeout)
-    }
-
-    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.stream.shutdown(how)
-    }
+    timeouts_and_shutdown_of!(stream);
 
     fn peer(&self) -> Option<SocketAddr> {
         self.peer
@@ -367,17 +357,7 @@ impl Stream for PanickingRead {
         self.0.write(slices)
     }
 
-    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
-        self.0.set_read_timeout(timeout)
-    }
-
-    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
-        self.0.set_write_timeout(timeout)
-    }
-
-    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.0.shutdown(how)
-    }
+    timeouts_and_shutdown_of!(0);
 }
 
 #[test]

@@ -782,17 +782,7 @@ impl ws101::Stream for Bare {
         self.0.write(slices)
     }
 
-    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
-        self.0.set_read_timeout(timeout)
-    }
-
-    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
-        self.0.set_write_timeout(timeout)
-    }
-
-    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.0.shutdown(how)
-    }
+    timeouts_and_shutdown_of!(0);
 }
 
 #[test]
