@@ -58,6 +58,11 @@ pub mod time {
             self.0.checked_add(time).map(Instant)
         }
 
+        #[cfg(test)]
+        pub fn checked_sub(self, time: Duration) -> Option<Instant> {
+            self.0.checked_sub(time).map(Instant)
+        }
+
         pub fn checked_duration_since(self, earlier: Instant) -> Option<Duration> {
             self.0.checked_sub(earlier.0)
         }
