@@ -322,6 +322,7 @@ pub fn stage(
     manner: Manner,
     tell: &mut dyn FnMut(&Judged),
 ) -> Vec<Judged> {
+    let was_there = target.listener.is_none() && target.gone.lock().unwrap().is_none();
     let (alone, together): (Vec<_>, Vec<_>) =
         checks.iter().copied().enumerate().partition(|(_, check)| check.alone && manner.jobs > 1);
     let mut all = side_by_side(together, stage, target, manner, tell);
@@ -338,18 +339,19 @@ pub fn stage(
     if !manner.first_failure_only || all.iter().all(|(_, it)| it.verdict != Verdict::Fail) {
         all.extend(side_by_side(alone, stage, target, Manner { jobs: 1, ..manner }, tell));
     }
-    // If the server died during the stage's last checks, this stage reports it, and not the next
-    // one.
-    let mut probe = Probe::new(target.clone());
-    let was_there = !probe.is_client() && target.gone.lock().unwrap().is_none();
-    if was_there
-        && target.opens.load(Relaxed)
-        && probe.open().is_err()
-        && target.gone.lock().unwrap().is_some()
-        && let Some((_, last)) = all.last_mut()
-    {
-        last.verdict = Verdict::Fail;
-        last.seen = "after this check, or one that ran beside it, the server is gone".into();
+    // If the server died during this stage, the stage reports it, and not the next one. A check that
+    // finds the server gone at its first step is only skipped, so another one has to fail.
+    if was_there && target.opens.load(Relaxed) {
+        let _ = Probe::new(target.clone()).open();
+    }
+    let is_gone = target.gone.lock().unwrap().is_some();
+    if was_there && is_gone && all.iter().all(|(_, it)| it.verdict != Verdict::Fail) {
+        let last_asked = all.iter().rposition(|(_, it)| it.verdict != Verdict::Skip);
+        let last = last_asked.or(all.len().checked_sub(1)).map(|index| &mut all[index].1);
+        if let Some(last) = last {
+            last.verdict = Verdict::Fail;
+            last.seen = "after this check, or one that ran beside it, the server is gone".into();
+        }
     }
     all.sort_by_key(|(place, _)| *place);
     all.into_iter().map(|(_, judged)| judged).collect()
