@@ -64,10 +64,10 @@
 //! | `diagnostic` | What does each error explain to the developer who meets it? |
 //! | `http` | How is the head of an HTTP/1.1 message read and written by hand? |
 //! | `handshake` | How does an HTTP request become a WebSocket, at both ends? |
-//! | `frames` | How do bytes become messages, and messages bytes? |
+//! | `frames` | How do bytes become messages, and how do messages become bytes? |
 //! | `explain` | What does each byte of a conversation say, and does it break a rule? |
 //! | `error.rs` | What can go wrong, and who is at fault? |
-//! | `transport` | Which stream of bytes carries a connection, and how long may it take? |
+//! | `transport` | Which byte stream carries a connection, and how long may a read or a write on it take? |
 //! | `connection` | What is an open WebSocket, and how do its threads share it? |
 //! | `server` | How does a server accept connections, give each a thread, and stop? |
 //! | `client` | How does a client dial, ask and verify? |

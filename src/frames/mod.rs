@@ -1,4 +1,4 @@
-//! How do bytes become messages, and messages bytes?
+//! How do bytes become messages, and how do messages become bytes?
 //!
 //! ```text
 //! bytes ──► buffer ──► decoder: header ─► unmask ─► (inflate) ─► assembler ──► Event
