@@ -60,10 +60,10 @@ pub struct Limits {
     /// keepalive sends no pings.
     pub ping_every: Option<Duration>,
     /// How long the keepalive waits for any byte after its ping. If no byte arrives, `recv` fails
-    /// with `PeerTimeout`. But if at least 64 KiB of our bytes are then unacknowledged, the ping
-    /// may still wait for a long message to go out, so the peer gets the same time again. It gets
-    /// that time once more whenever its TCP stack has acknowledged 64 KiB in the meantime. (Only
-    /// Linux reports acknowledged bytes, and only for TCP.)
+    /// with `PeerTimeout`. There's one exception: if at least 64 KiB of our bytes are unacknowledged
+    /// by then, a long message may still delay the ping. The peer then gets the same time again, and
+    /// gets it once more whenever its TCP stack has acknowledged 64 KiB in the meantime. (Only Linux
+    /// reports acknowledged bytes, and only for TCP.)
     pub pong: Duration,
     /// How long the peer may take to answer our Close, or to end its stream after it has broken a
     /// rule. A peer that is still reading our bytes gets the same time again, at most once for each
