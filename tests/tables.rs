@@ -149,7 +149,7 @@ fn phrase(status: u16) -> String {
 }
 
 fn table_of_statuses() -> String {
-    let mut table = String::from("| status | its words | diagnostics |\n|---|---|---|\n");
+    let mut table = String::from("| status | reason phrase | diagnostics |\n|---|---|---|\n");
     for (status, headings) in refusals() {
         let headings: Vec<String> = headings.into_iter().collect();
         table += &format!("| {status} | {} | {} |\n", phrase(status), headings.join("; "));
