@@ -354,8 +354,8 @@ FAULTS = {
         ("opens a WebSocket for a key that isn't base64 of 16 bytes, or for two keys (§4.2.1)", "refuse/*key*", "^101"),
         ("opens a WebSocket for a request without a Host, or with two (§4.2.1, RFC 9112 §3.2)", "refuse/no-host policy/two-hosts", "^101"),
         ("opens a WebSocket for a request in HTTP/1.0, which has no Upgrade (§4.2.1)", "refuse/http-1-0", "^101"),
-        ("refuses a request without an HTTP answer: it drops the connection, or stays silent (§4.2.2)", "refuse/* policy/*", "no HTTP answer|without a byte"),
-        ("refuses another version and doesn't say in its answer that it supports 13 (§4.4)", "refuse/version-in-answer", "Sec-WebSocket-Version"),
+        ("refuses a request without sending an HTTP answer: it drops the connection, or stays silent (§4.2.2)", "refuse/* policy/*", "no HTTP answer|without a byte"),
+        ("refuses another version without saying in its answer that it supports 13 (§4.4)", "refuse/version-in-answer", "Sec-WebSocket-Version"),
         ("opens a WebSocket for another version, or for none (§4.2.1)", "refuse/new-version refuse/no-version", "^101"),
         ("opens a WebSocket for a request with two lines `Sec-WebSocket-Version` (§4.2.1, §11.3.5)", "refuse/two-versions", "^101"),
         ("opens a WebSocket for a request without the right Upgrade and Connection (§4.2.1)", "refuse/*upgrade* refuse/*connection*", "^101"),
@@ -366,7 +366,7 @@ FAULTS = {
         ("sends back a Close code that may never be sent (§7.4)", "close/bad-code-*", ""),
         ("accepts reserved bits or unknown opcodes (§5.2)", "rules/rsv* rules/opcode-*", ""),
         ("accepts an offer of compression that it should decline, or doesn't keep to its own answer (RFC 7692 §5, §7.1)", "deflate/declines-* deflate/server-window* deflate/*takeover*", ""),
-        ("refuses a handshake whose first offer of compression it can't accept, and doesn't try the second (RFC 7692 §7.1)", "deflate/fallback deflate/on-two-lines", "400"),
+        ("refuses a handshake if it can't accept the first offer of compression, and doesn't try the second (RFC 7692 §7.1)", "deflate/fallback deflate/on-two-lines", "400"),
         ("delivers or waits for compressed data that ends within a block, or fails after a final block (RFC 7692 §7.2)", "deflate/cut-short deflate/*final-block", ""),
     ],
     "client": [
@@ -407,13 +407,13 @@ def summary(role, found):
     return "\n".join(lines)
 
 
-def of_peer(role, lines):
+def of_peer(name, role, lines):
     """What a peer fails in a role: the checks that saw the same together."""
     failed = failures(lines)
     passed = sum(line["verdict"] == "pass" for line in lines)
     if not failed:
-        return f"As a {role} it fails nothing; {passed} checks pass."
-    out = [f"As a {role} it fails {len(failed)} checks, and {passed} pass:", ""]
+        return f"As a {role}, {name} fails no check and passes {passed}."
+    out = [f"As a {role}, {name} fails {len(failed)} checks and passes {passed}:", ""]
     out += ["| the coach saw | in these checks | section |", "|---|---|---|"]
     groups = collections.OrderedDict()
     for line in failed:
@@ -437,7 +437,7 @@ def peers_one_by_one(found):
             parts.append(f"### {peer.name} {peer.version()} ({peer.language})")
             if peer.name in about:
                 parts.append(about[peer.name])
-            parts += [of_peer(role, lines) for role, lines in roles]
+            parts += [of_peer(peer.name, role, lines) for role, lines in roles]
     return "\n\n".join(parts)
 
 
