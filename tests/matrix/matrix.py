@@ -451,7 +451,7 @@ def questions(found, lists):
         f"| `{id}` | {' and '.join(sorted(roles, reverse=True))} | {in_a_cell(sends)} | {in_a_cell(expects)} | {section} |"
         for (_, id, section, sends, expects), roles in sorted(asked.items())
     ]
-    return "\n".join(["| check | of a | the coach sends | it expects | section |", "|---|---|---|---|---|", *rows])
+    return "\n".join(["| check | checks a | the coach sends | the coach expects | section |", "|---|---|---|---|---|", *rows])
 
 
 def in_a_cell(text):
@@ -462,25 +462,32 @@ def plain(seen):
     """What was seen, without what differs from run to run."""
     for before, after in (
         (r'^after the bytes \[[^\]]*\]: ', ""),
-        (r'^".*?" for the key ".*?", which would be ".*?": the key was not trimmed', "the accept was computed from the key with its surrounding spaces"),
-        (r'^".*?" for the key ".*?", which would be ".*?": .*', "the accept wasn't computed from the key without its surrounding spaces"),
+        (r'^".*?" for the key ".*?", which would be ".*?": the key was not trimmed', "the server computed the accept from the key with its surrounding spaces"),
+        (r'^".*?" for the key ".*?", which would be ".*?": .*', "the server didn't compute the accept from the trimmed key"),
         (r"instead of the echo of \d+ bytes( \"(\\.|[^\"\\])*\"(\.\.\.)?)?: ", "instead of the echo: "),
         (r" \(and before it \d+ bytes .*\)$", ", after other messages"),
         (r"^a message of \d+ bytes .*, which (is|are) the last \d+ of them alone; and in place of .*$", "only the last bytes came back, as a message"),
-        (r"^the offer was accepted: .*$", "the offer was accepted"),
+        (r"^the offer was accepted: .*$", "the server accepted the offer"),
+        (r"^the offer was accepted without (.*)$", r"the server accepted the offer without \1"),
         (r'^the answer "(.*)"$', r"\1"),
         (r"coach [0-9a-f]{8}", "coach .."),
         (r"silence for \d+ ms", "silence"),
         (r" in \d+ ms", " in time"),
         (r'"[^"]{60,}"', '".."'),
         # As a sentence of the table.
+        (r"^instead of the echo: the end of the stream$", "the peer ended the stream instead of sending the echo"),
+        (r"^instead of the echo: silence$", "the peer stayed silent instead of sending the echo"),
         (r"^instead of the echo: (.*)$", r"\1, instead of the echo"),
-        (r"^no HTTP answer: the connection ended without a byte$", "the connection ended without an HTTP answer"),
+        (r"^no HTTP answer: the connection ended without a byte$", "the server ended the connection without an HTTP answer"),
+        (r"^no HTTP answer: silence$", "the server stayed silent, and sent no HTTP answer"),
         (r"^no HTTP answer: (.*)$", r"\1, and no HTTP answer"),
-        (r"^101: the request was accepted$", "a 101: the server accepted the request"),
-        (r"^the connection went on: a later text was echoed$", "the connection stayed open, and a later text was echoed"),
+        (r"^the connection ended without a byte$", "the server ended the connection without sending a byte"),
+        (r"^101: the request was accepted$", "the server accepted the request with a 101"),
+        (r"^the connection went on: a later text was echoed$", "the peer kept the connection open, and echoed a later text"),
         (r"^the client went on, and echoed a text$", "the client kept the connection open, and echoed a text"),
-        (r"^a Close with (\d+): the code was sent back$", r"the code \1 of a Close was sent back"),
+        (r"^a Close with (\d+): the code was sent back$", r"the peer sent the close code \1 back"),
+        (r"^neither a Close nor the end of the stream in time$", "the peer neither sent a Close nor ended the stream in time"),
+        (r"^a Close of more than 125 bytes came back$", "the peer sent back a Close of more than 125 bytes"),
         (r" and Sec-WebSocket-Version \[\]$", ", without Sec-WebSocket-Version"),
     ):
         seen = re.sub(before, after, seen)
