@@ -354,8 +354,8 @@ FAULTS = {
         ("opens a WebSocket for a key that isn't base64 of 16 bytes, or for two keys (§4.2.1)", "refuse/*key*", "^101"),
         ("opens a WebSocket for a request without a Host, or with two (§4.2.1, RFC 9112 §3.2)", "refuse/no-host policy/two-hosts", "^101"),
         ("opens a WebSocket for a request in HTTP/1.0, which has no Upgrade (§4.2.1)", "refuse/http-1-0", "^101"),
-        ("refuses a request without an HTTP answer: it drops the connection, or stays silent (§4.2.2)", "refuse/* policy/*", "no HTTP answer|without a byte"),
-        ("refuses another version and doesn't say in its answer that it supports 13 (§4.4)", "refuse/version-in-answer", "Sec-WebSocket-Version"),
+        ("refuses a request without sending an HTTP answer: it drops the connection, or stays silent (§4.2.2)", "refuse/* policy/*", "no HTTP answer|without a byte"),
+        ("refuses another version without saying in its answer that it supports 13 (§4.4)", "refuse/version-in-answer", "Sec-WebSocket-Version"),
         ("opens a WebSocket for another version, or for none (§4.2.1)", "refuse/new-version refuse/no-version", "^101"),
         ("opens a WebSocket for a request with two lines `Sec-WebSocket-Version` (§4.2.1, §11.3.5)", "refuse/two-versions", "^101"),
         ("opens a WebSocket for a request without the right Upgrade and Connection (§4.2.1)", "refuse/*upgrade* refuse/*connection*", "^101"),
@@ -366,7 +366,7 @@ FAULTS = {
         ("sends back a Close code that may never be sent (§7.4)", "close/bad-code-*", ""),
         ("accepts reserved bits or unknown opcodes (§5.2)", "rules/rsv* rules/opcode-*", ""),
         ("accepts an offer of compression that it should decline, or doesn't keep to its own answer (RFC 7692 §5, §7.1)", "deflate/declines-* deflate/server-window* deflate/*takeover*", ""),
-        ("refuses a handshake whose first offer of compression it can't accept, and doesn't try the second (RFC 7692 §7.1)", "deflate/fallback deflate/on-two-lines", "400"),
+        ("refuses a handshake if it can't accept the first offer of compression, and doesn't try the second (RFC 7692 §7.1)", "deflate/fallback deflate/on-two-lines", "400"),
         ("delivers or waits for compressed data that ends within a block, or fails after a final block (RFC 7692 §7.2)", "deflate/cut-short deflate/*final-block", ""),
     ],
     "client": [
@@ -407,13 +407,13 @@ def summary(role, found):
     return "\n".join(lines)
 
 
-def of_peer(role, lines):
+def of_peer(name, role, lines):
     """What a peer fails in a role: the checks that saw the same together."""
     failed = failures(lines)
     passed = sum(line["verdict"] == "pass" for line in lines)
     if not failed:
-        return f"As a {role} it fails nothing; {passed} checks pass."
-    out = [f"As a {role} it fails {len(failed)} checks, and {passed} pass:", ""]
+        return f"As a {role}, {name} fails no check and passes {passed}."
+    out = [f"As a {role}, {name} fails {len(failed)} checks and passes {passed}:", ""]
     out += ["| the coach saw | in these checks | section |", "|---|---|---|"]
     groups = collections.OrderedDict()
     for line in failed:
@@ -437,7 +437,7 @@ def peers_one_by_one(found):
             parts.append(f"### {peer.name} {peer.version()} ({peer.language})")
             if peer.name in about:
                 parts.append(about[peer.name])
-            parts += [of_peer(role, lines) for role, lines in roles]
+            parts += [of_peer(peer.name, role, lines) for role, lines in roles]
     return "\n\n".join(parts)
 
 
@@ -451,7 +451,7 @@ def questions(found, lists):
         f"| `{id}` | {' and '.join(sorted(roles, reverse=True))} | {in_a_cell(sends)} | {in_a_cell(expects)} | {section} |"
         for (_, id, section, sends, expects), roles in sorted(asked.items())
     ]
-    return "\n".join(["| check | of a | the coach sends | it expects | section |", "|---|---|---|---|---|", *rows])
+    return "\n".join(["| check | checks a | the coach sends | the coach expects | section |", "|---|---|---|---|---|", *rows])
 
 
 def in_a_cell(text):
@@ -462,25 +462,32 @@ def plain(seen):
     """What was seen, without what differs from run to run."""
     for before, after in (
         (r'^after the bytes \[[^\]]*\]: ', ""),
-        (r'^".*?" for the key ".*?", which would be ".*?": the key was not trimmed', "the accept was computed from the key with its surrounding spaces"),
-        (r'^".*?" for the key ".*?", which would be ".*?": .*', "the accept wasn't computed from the key without its surrounding spaces"),
+        (r'^".*?" for the key ".*?", which would be ".*?": the key was not trimmed', "the server computed the accept from the key with its surrounding spaces"),
+        (r'^".*?" for the key ".*?", which would be ".*?": .*', "the server didn't compute the accept from the trimmed key"),
         (r"instead of the echo of \d+ bytes( \"(\\.|[^\"\\])*\"(\.\.\.)?)?: ", "instead of the echo: "),
         (r" \(and before it \d+ bytes .*\)$", ", after other messages"),
         (r"^a message of \d+ bytes .*, which (is|are) the last \d+ of them alone; and in place of .*$", "only the last bytes came back, as a message"),
-        (r"^the offer was accepted: .*$", "the offer was accepted"),
+        (r"^the offer was accepted: .*$", "the server accepted the offer"),
+        (r"^the offer was accepted without (.*)$", r"the server accepted the offer without \1"),
         (r'^the answer "(.*)"$', r"\1"),
         (r"coach [0-9a-f]{8}", "coach .."),
         (r"silence for \d+ ms", "silence"),
         (r" in \d+ ms", " in time"),
         (r'"[^"]{60,}"', '".."'),
         # As a sentence of the table.
+        (r"^instead of the echo: the end of the stream$", "the peer ended the stream instead of sending the echo"),
+        (r"^instead of the echo: silence$", "the peer stayed silent instead of sending the echo"),
         (r"^instead of the echo: (.*)$", r"\1, instead of the echo"),
-        (r"^no HTTP answer: the connection ended without a byte$", "the connection ended without an HTTP answer"),
+        (r"^no HTTP answer: the connection ended without a byte$", "the server ended the connection without an HTTP answer"),
+        (r"^no HTTP answer: silence$", "the server stayed silent, and sent no HTTP answer"),
         (r"^no HTTP answer: (.*)$", r"\1, and no HTTP answer"),
-        (r"^101: the request was accepted$", "a 101: the server accepted the request"),
-        (r"^the connection went on: a later text was echoed$", "the connection stayed open, and a later text was echoed"),
+        (r"^the connection ended without a byte$", "the server ended the connection without sending a byte"),
+        (r"^101: the request was accepted$", "the server accepted the request with a 101"),
+        (r"^the connection went on: a later text was echoed$", "the peer kept the connection open, and echoed a later text"),
         (r"^the client went on, and echoed a text$", "the client kept the connection open, and echoed a text"),
-        (r"^a Close with (\d+): the code was sent back$", r"the code \1 of a Close was sent back"),
+        (r"^a Close with (\d+): the code was sent back$", r"the peer sent the close code \1 back"),
+        (r"^neither a Close nor the end of the stream in time$", "the peer neither sent a Close nor ended the stream in time"),
+        (r"^a Close of more than 125 bytes came back$", "the peer sent back a Close of more than 125 bytes"),
         (r" and Sec-WebSocket-Version \[\]$", ", without Sec-WebSocket-Version"),
     ):
         seen = re.sub(before, after, seen)
