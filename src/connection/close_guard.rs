@@ -34,8 +34,8 @@ pub(crate) trait CloseObserver: Send + Sync {
 pub(crate) struct CloseGuard {
     pub(crate) write_half: Arc<WriteHalf>,
     code: AtomicU16,
-    /// The server's registry, which the guard notifies once the connection has closed. `None` on a
-    /// client.
+    /// The guard notifies this observer once the connection has closed. On a server, it's the
+    /// registry of open connections; on a client, it's `None`.
     observer: Option<Arc<dyn CloseObserver>>,
     /// The HTTP request that opened the connection. It also holds the peer's address.
     pub(crate) request: Box<Request>,

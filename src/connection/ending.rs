@@ -2,12 +2,12 @@
 //!
 //! | what ends it | our Close | what goes out first | time limit until our Close is out | time limit after that |
 //! |---|---|---|---|---|
-//! | `ws.close`, `Sender::close` | the caller's code | queued messages, and an open message | the minimum write rate | `Limits::close` for the peer's Close |
-//! | the `WebSocket` is dropped, the handler ends | 1000; 1011 after an error or a panic | the same | the same | `Limits::close` for the peer's Close and the end of its stream |
-//! | the peer's Close | the peer's code | queued messages | the same | none: both have closed |
-//! | `Handle::stop(grace)`, `drain` | 1001, or the operator's code | the same, and the handler's replies until it waits in `recv` again | nine tenths of the grace | the rest of the grace, and for a silent peer the keepalive; then the server aborts the connection |
-//! | the peer breaks a rule | 1002, 1007, 1009 | nothing | the minimum write rate | `Limits::close` for the end of the peer's stream |
-//! | a `MessageWriter` is dropped after its first fragment and before its `finish` | 1011 | nothing | the same | `Limits::close` for the peer's Close |
+//! | `ws.close`, `Sender::close` | the caller's code | queued messages, and an open message | none but the minimum write rate | `Limits::close` for the peer's Close |
+//! | the `WebSocket` is dropped, the handler ends | 1000; 1011 after an error or a panic | queued messages, and an open message | none but the minimum write rate | `Limits::close` for the peer's Close and the end of its stream |
+//! | the peer's Close | the peer's code | queued messages | none but the minimum write rate | none: both have closed |
+//! | `Handle::stop(grace)`, `drain` | 1001, or the operator's code | queued messages, an open message, and the handler's replies until it waits in `recv` again | nine tenths of the grace | the rest of the grace, and for a silent peer the keepalive; then the server aborts the connection |
+//! | the peer breaks a rule | 1002, 1007, 1009 | nothing | none but the minimum write rate | `Limits::close` for the end of the peer's stream |
+//! | a `MessageWriter` is dropped after its first fragment and before its `finish` | 1011 | nothing | none but the minimum write rate | `Limits::close` for the peer's Close |
 //! | the keepalive's ping stays unanswered | none | nothing | | none: the connection is aborted |
 //! | a write is too slow, or fails | none | nothing | | `Limits::close` to read what the peer sent before |
 //! | `abort` | none | nothing | | none |
@@ -15,7 +15,7 @@
 //! The states, and the events that change them:
 //!
 //! ```text
-//!           our Close is requested        nothing goes before it       it is written
+//!           our Close is requested        all before it is sent        our Close is written
 //!      Open ─────────────────────► Requested ─────────────────► Due ─────────────────► Sent
 //!        └───────────┬─────────────────┴─────────────────────────┴───────────┬──────────┘
 //!                    │ a write fails, or the connection is aborted           │ the stream has ended
@@ -32,7 +32,7 @@
 //!   the server waits at most 10 ms for the end of the peer's stream, and longer only while the
 //!   peer's TCP stack is still acknowledging a long message. A client waits up to a second for the
 //!   server to end the stream, and then shuts down its own side.
-//! - A peer that is still reading a long message gets more time, at most 24 times: see
+//! - While the peer is still reading a long message, its time limit is renewed, at most 24 times: see
 //!   [`RenewableDeadline`](crate::transport::lingering_close::RenewableDeadline).
 //! - A thread holds this file's lock only for a few steps, and never while it reads, writes or
 //!   waits. Therefore no thread waits long for the lock.

@@ -39,10 +39,10 @@ impl WebSocket {
 
     /// Begins a message that you write piece by piece. Until you [`finish`](MessageWriter::finish)
     /// it, other threads can't send a message. They wait, and each piece that you send restarts the
-    /// time limit of their wait. If you send none for `Limits::write`, they fail with
-    /// [`Error::WriteTimeout`]. If this thread meanwhile begins a second message,
-    /// that call fails with [`Misuse`](crate::Error::Misuse). Pings, pongs and a Close may go out
-    /// between two pieces.
+    /// time limit of their wait. If you send no piece for as long as `Limits::write`, they fail with
+    /// [`Error::WriteTimeout`]. If this thread meanwhile begins a second message, through a
+    /// [`Sender`], that call fails with [`Misuse`](crate::Error::Misuse). Pings, pongs and a Close
+    /// may go out between two pieces.
     pub fn send_stream(&mut self, kind: MessageKind) -> Result<MessageWriter<'_>> {
         MessageWriter::new(&self.write_half, kind)
     }

@@ -56,8 +56,9 @@ const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
 /// reset, which could destroy our own Close. (We read longer while the peer's TCP stack is still
 /// acknowledging our bytes.)
 const STRAY_BYTES_TIMEOUT: Duration = Duration::from_millis(10);
-/// How often a thread checks for progress on the connection while it waits for our Close to be
-/// sent, or for another thread to finish its open message.
+/// A thread may have to wait until our Close is sent, or until another thread has sent the last
+/// fragment of its message. This is how often the waiting thread checks that the connection still
+/// makes progress.
 const PROGRESS_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The sending side of one connection. All the connection's threads share it.

@@ -33,8 +33,9 @@ pub enum Misuse {
     /// The caller gave a server an origin, host or path that no request can ever match. Holds the
     /// setting's name (`origins`, `hosts` or `paths`) and the entry that never matches.
     NeverMatches(&'static str, String),
-    /// The caller passed an invalid address, or a `wss` address whose host no certificate can name.
-    /// Holds the address and the reason.
+    /// The caller passed an invalid address, or a `wss` address whose host can't stand in a TLS
+    /// certificate, because it's neither a DNS name nor an IP address. Holds the address and the
+    /// reason.
     Address(String, &'static str),
     /// The proxy's URL, from the caller or the environment, is invalid, or has a scheme other than
     /// `http`. Holds the proxy's host and port, and the reason.

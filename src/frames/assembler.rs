@@ -1,9 +1,9 @@
 //! Joins the peer's fragments into complete messages (RFC 6455 §5.4).
 //!
 //! ```text
-//!             text, FIN ──────────────────────────► message
-//! between ──► text          ──► inside a text   ──► continuation, FIN ──► message
-//!   two   ──► binary        ──► inside a binary ──► ...     (any number without FIN in between)
+//! no message yet ──► text, FIN ───────────────────────────────────────► message
+//! no message yet ──► text      ──► inside a text ──► continuation, FIN ──► message
+//! no message yet ──► binary    ──► inside a binary ──► ... (any number without FIN in between)
 //! ```
 //!
 //! Rules of this file:

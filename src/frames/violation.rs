@@ -111,8 +111,9 @@ impl Violation {
         self.facts().0
     }
 
-    /// Returns the reason that we send in the Close frame: the diagnostic's heading, such as
-    /// `unknown opcode`. It must fit into the 123 bytes that a Close frame has for a reason.
+    /// Returns the reason that we send in the Close frame, such as `unknown opcode`. The violation's
+    /// diagnostic has the same text as its heading. The reason must fit into the 123 bytes that a
+    /// Close frame has for it.
     pub fn reason(self) -> &'static str {
         self.facts().1
     }

@@ -45,9 +45,9 @@ impl PendingList {
         pending
     }
 
-    /// Evicts all pending connections, because the server is stopping. This shuts down only the
-    /// reading side of each stream, so responses that are being written still go out. (`shut_down`
-    /// waits for them until the end of the grace period.)
+    /// Evicts all connections whose handshake isn't complete, because the server is stopping. An
+    /// eviction shuts down only the reading side of the stream, so a response that is being written
+    /// still goes out: `shut_down` waits for it until the end of the grace period.
     pub(super) fn evict_all(&self) {
         // (As in `add_evicting_oldest`, no lock is held while a stream is shut down, because the
         // stream may be the application's code.)
@@ -112,11 +112,11 @@ impl PendingGuard {
         self.was_taken_off.set(true);
     }
 
-    /// Lets the server evict this connection while its plain HTTP response is being written,
-    /// because the client might never read the response. If `leave_unless_evicted` or
-    /// `suspend_for_page` has taken the connection off the pending list, this puts it back. A
-    /// connection that only an eviction has removed stays off the list. Its response can still be
-    /// sent, because that eviction shut down only the reading side.
+    /// Lets the server evict this connection while it writes a plain HTTP response, because the
+    /// client might never read the response. The eviction then shuts down both directions. Puts the
+    /// connection back on the pending list if `leave_unless_evicted` or `suspend_for_page` took it
+    /// off. If the server has already evicted the connection, it stays off the list: that earlier
+    /// eviction shut down only the reading side, so the response can still be sent.
     pub(crate) fn make_evictable_for_response(&self) {
         if let Some(pending) = lock(&self.list.0).iter_mut().find(|pending| pending.id == self.id) {
             pending.evict_by = Shutdown::Both;

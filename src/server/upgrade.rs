@@ -62,7 +62,8 @@ use crate::transport::min_write_rate::{per_call_timeout, write_error, write_with
 use crate::transport::stream::{Stream, WrapStream};
 use crate::transport::tls::Tls;
 
-/// A server's configuration: its rules, its limits, and the application's own functions.
+/// A server's configuration: which requests it accepts, its limits, and the application's
+/// callbacks.
 #[derive(Default)]
 pub(crate) struct Options {
     pub(crate) rules: Rules,
@@ -466,8 +467,8 @@ fn refusal_too_late(seen: &'static str) -> Refusal {
     Refusal::new(408, "a head too late", seen)
 }
 
-/// Returns the 503 for a client that the server can't take on. `seen` is the reason that the
-/// response states, such as "all places are taken".
+/// Returns the 503 for a client that the server has no room for. The response states what the
+/// server has `seen`, such as "all places are taken".
 pub(crate) fn refusal_without_room(seen: &'static str) -> Refusal {
     Refusal::new(503, "no room", seen).header("Retry-After", "1")
 }

@@ -2,8 +2,9 @@
 //!
 //! A `write` hands its bytes to our own operating system, which keeps up to a few megabytes of them
 //! until the peer's TCP stack has acknowledged them. If the connection ends before that, these
-//! bytes may be lost, and we must be able to report the loss. Linux shows the number of
-//! unacknowledged bytes for each TCP connection, in a table of lines like this one:
+//! bytes may be lost, and we must be able to report the loss. Linux shows this number for each TCP
+//! connection in the table `/proc/net/tcp`: before the colon in the column `tx_queue`, in
+//! hexadecimal.
 //!
 //! ```text
 //!   sl  local_address rem_address   st tx_queue rx_queue ...
@@ -12,7 +13,7 @@
 //!
 //! Rules of this file:
 //! - The table has a line for each of the machine's connections, so reading it takes milliseconds.
-//!   Therefore, at least 100 ms lie between two readings, for any number of connections. A thread
+//!   Therefore, at least 100 ms lie between two readings, however many connections ask. A thread
 //!   that asks between two readings waits for the next one. One reading answers all the threads
 //!   that asked before it began.
 //! - An answer never comes from a reading that began before the question. So two questions of one

@@ -1,4 +1,5 @@
-//! Explains frames bit by bit while they arrive. The bytes may arrive in any pieces.
+//! Explains each bit of a frame's header, and its payload, while the frame's bytes arrive. They may
+//! arrive in any pieces.
 //!
 //! ```text
 //! bytes ─► Header::parse ─► header_bits ──────────┐
@@ -11,9 +12,9 @@
 //!   compares the verdicts with `Decoder`'s.
 //! - Memory is bounded: only a frame's first 4096 bytes are kept. Later bytes are checked and
 //!   counted, but not kept.
-//! - A frame that breaks a rule is reported only once it's complete. If its header breaks the rule,
-//!   a complete header is enough. That way, the annotations don't depend on the pieces in which the
-//!   bytes arrive.
+//! - A violation in the header is reported when the header is complete, and any other violation when
+//!   the frame is complete. That way, the annotations don't depend on the pieces in which the bytes
+//!   arrive.
 //! - Bytes after a violation or a Close are only counted.
 
 pub mod deflate_spans;
@@ -70,7 +71,7 @@ enum State {
 struct ArrivingFrame {
     header: Header,
     context: MessageContext,
-    /// The number of payload bytes that have arrived.
+    /// How many bytes of this frame's payload have arrived.
     arrived: u64,
     /// The frame's first bytes (header and payload), as they were sent. At most [`MAX_SHOWN`].
     bytes: Vec<u8>,

@@ -277,10 +277,9 @@ fn root_as_certificate() -> Diagnostic {
     Diagnostic::about("a root used as a certificate", "`CA:TRUE` in the server's own certificate")
 }
 
-/// Converts this error of a client's read or write to an [`Error`] that names the server's TLS
-/// alert. Returns `None` if no alert caused the error. With TLS 1.3, the client completes its
-/// handshake before the server has checked the client's certificate, so an alert about that
-/// certificate arrives only afterwards.
+/// If an alert from the server caused this error of a client's read or write, returns an [`Error`]
+/// that names the alert; otherwise `None`. Such an alert may come after the handshake: with TLS 1.3,
+/// the client completes its handshake before the server has checked the client's certificate.
 pub(crate) fn late_alert(error: &io::Error) -> Option<Error> {
     match error.get_ref()?.downcast_ref()? {
         alert @ rustls::Error::AlertReceived(_) => Some(disagreed(alert.clone(), Role::Client)),
