@@ -151,9 +151,9 @@ impl Proxy {
         Ok(Proxy { host, port: parsed.port.unwrap_or(1080), authorization })
     }
 
-    /// Asks the proxy on the other end of `stream` for a tunnel to the address. Afterwards, the
-    /// stream leads to that address. Fails if the proxy doesn't respond in time, if the status
-    /// isn't a 2xx, or if the proxy sends bytes after the response's head.
+    /// Asks the proxy at the other end of `stream` for a tunnel to the server's `address`.
+    /// Afterwards, the stream leads to that server. Fails if the proxy doesn't respond in time, if
+    /// the status isn't a 2xx, or if the proxy sends bytes after the response's head.
     pub(crate) fn open_tunnel(
         &self,
         stream: &dyn Stream,

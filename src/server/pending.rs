@@ -31,8 +31,8 @@ struct PendingConnection {
 
 impl PendingList {
     /// Adds a connection to the list of pending connections. If the list then has more than
-    /// `max_waiting` entries, this evicts the oldest connection. Dropping the returned guard
-    /// removes the new connection from the list.
+    /// `max_waiting` entries, evicts the oldest connection. Dropping the returned guard removes the
+    /// new connection from the list.
     pub(super) fn add(
         self: &Arc<Self>,
         id: u64,
@@ -71,8 +71,8 @@ pub(crate) struct PendingGuard {
 impl PendingGuard {
     // WALK: waiting
     /// Adds this connection to the list of pending connections. If the list then has more than
-    /// `max_waiting` entries, this evicts the oldest connection: shutting down that connection's
-    /// stream wakes its thread, which then notices the eviction.
+    /// `max_waiting` entries, evicts the oldest connection: shutting down that connection's stream
+    /// wakes its thread, which then notices the eviction.
     fn add_evicting_oldest(&self, evict_by: Shutdown) {
         let mut pending = lock(&self.list.0);
         pending.push_back(PendingConnection { id: self.id, stream: self.stream.clone(), evict_by });
