@@ -51,7 +51,8 @@ pub(crate) enum ProxyChoice {
 /// A proxy's address, and the client's credentials for the proxy.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Proxy {
-    /// The host to dial, in the form that the operating system resolves.
+    /// The proxy's host, in the form that the operating system resolves: an IPv6 address has no
+    /// brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
     /// The value of the `Proxy-Authorization` header, if the proxy's URL contains a user name.

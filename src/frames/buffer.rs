@@ -38,7 +38,7 @@ impl Buffer {
         &mut self.room[self.start..self.end]
     }
 
-    /// Returns whether all received bytes are parsed.
+    /// Returns whether the buffer holds no unread bytes: all received bytes are parsed.
     pub fn is_empty(&self) -> bool {
         self.start == self.end
     }

@@ -142,7 +142,7 @@ pub struct Header {
     /// Whether the RSV1 bit is set. permessage-deflate sets it on the first frame of a compressed
     /// message.
     pub rsv1: bool,
-    /// The kind of the frame.
+    /// The kind of the frame, such as text or ping.
     pub opcode: Opcode,
     /// The masking key, or `None` if the payload isn't masked.
     pub mask: Option<mask::Key>,

@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex};
 use crate::transport::lock::lock;
 use crate::transport::stream::Stream;
 
-/// A server's pending connections, oldest first.
+/// A server's pending connections, oldest first: their HTTP head is being read, or a plain HTTP
+/// response is being written to them.
 #[derive(Default)]
 pub(super) struct PendingList(Mutex<VecDeque<PendingConnection>>);
 
@@ -112,11 +113,11 @@ impl PendingGuard {
         self.was_taken_off.set(true);
     }
 
-    /// Lets the server evict this connection while it writes a plain HTTP response, because the
-    /// client might never read the response. The eviction then shuts down both directions. Puts the
-    /// connection back on the pending list if `leave_unless_evicted` or `suspend_for_page` took it
-    /// off. If the server has already evicted the connection, it stays off the list: that earlier
-    /// eviction shut down only the reading side, so the response can still be sent.
+    /// Lets the server evict this connection while a plain HTTP response is written to it, because
+    /// the client might never read the response. The eviction then shuts down both directions. Puts
+    /// the connection back on the pending list if `leave_unless_evicted` or `suspend_for_page` took
+    /// it off. If the server has already evicted the connection, it stays off the list: that
+    /// earlier eviction shut down only the reading side, so the response can still be sent.
     pub(crate) fn make_evictable_for_response(&self) {
         if let Some(pending) = lock(&self.list.0).iter_mut().find(|pending| pending.id == self.id) {
             pending.evict_by = Shutdown::Both;
