@@ -75,8 +75,8 @@ pub struct Client {
 /// The client's arguments after validation: all that is needed to perform the handshake.
 struct PreparedHandshake {
     address: Address,
-    /// What a `wss` client checks the server's certificate against: the root certificates that the
-    /// client trusts, and the host that the certificate must name. `None` for `ws`.
+    /// The root certificates that a `wss` client trusts, and the host that the server's certificate
+    /// must name. `None` for `ws`.
     trust: Option<TrustedRoots>,
     request: Vec<u8>,
     key: String,

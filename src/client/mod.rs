@@ -4,7 +4,7 @@
 //! url ──► dial ──► (proxy) ──► (tls) ──► request ──► head of the answer ──► verify ──► WebSocket
 //! ```
 //!
-//! Read its files in this order; each imports only those above it.
+//! Read this folder's files in this order; each imports only files above it.
 //!
 //! | file | the question it answers |
 //! |---|---|

@@ -51,7 +51,8 @@ pub(crate) enum ProxyChoice {
 /// A proxy's address, and the client's credentials for the proxy.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Proxy {
-    /// The host to dial, in the form that the operating system resolves.
+    /// The proxy's host, in the form that the operating system resolves: an IPv6 address has no
+    /// brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
     /// The value of the `Proxy-Authorization` header, if the proxy's URL contains a user name.
@@ -151,9 +152,9 @@ impl Proxy {
         Ok(Proxy { host, port: parsed.port.unwrap_or(1080), authorization })
     }
 
-    /// Asks the proxy on the other end of `stream` for a tunnel to the address. Afterwards, the
-    /// stream leads to that address. Fails if the proxy doesn't respond in time, if the status
-    /// isn't a 2xx, or if the proxy sends bytes after the response's head.
+    /// Asks the proxy at the other end of `stream` for a tunnel to the server's `address`.
+    /// Afterwards, the stream leads to that server. Fails if the proxy doesn't respond in time, if
+    /// the status isn't a 2xx, or if the proxy sends bytes after the response's head.
     pub(crate) fn open_tunnel(
         &self,
         stream: &dyn Stream,

@@ -1,7 +1,7 @@
-//! Unpredictable bytes, for a client's handshake key and for its masks (masking keys).
+//! Unpredictable bytes, for a client's handshake key and masking keys.
 //!
-//! A page that could predict a mask could choose the bytes on the wire, and trick a proxy into
-//! taking them for a request (RFC 6455 §10.3).
+//! If a page could predict a masking key, it could choose the bytes on the wire, and trick a proxy
+//! into taking them for a request (RFC 6455 §10.3).
 //!
 //! std has no random number generator. But each `RandomState`, which seeds the hashers of std's
 //! hash maps, holds 128 secret bits from the operating system. [`Random`] computes a secret of 32

@@ -3,8 +3,8 @@
 //! Each refusal, handshake error, TLS error, violation and misuse has a [`Diagnostic`], so that the
 //! developer needn't guess what a `400` or `1002` means. The texts of the diagnostics are in
 //! `diagnostics.md`, which people can read as a page. Code that detects a broken rule names the
-//! diagnostic by its heading and passes what it saw. If it saw a peer's text, it [quotes](quote)
-//! the text: escaped and shortened.
+//! diagnostic by its heading, and passes what it saw. It [quotes](quote) a peer's text: escapes and
+//! shortens it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,7 +12,8 @@ use std::fmt;
 /// The text of `diagnostics.md`, which contains one section per diagnostic.
 const DIAGNOSTICS: &str = include_str!("diagnostics.md");
 
-/// The explanation of one error, in four parts. `Display` omits a part that is empty.
+/// The explanation of one error, in four parts: the rule, what was seen, the usual cause and the
+/// fix. `Display` omits a part that is empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// What the broken rule requires, and usually its RFC section.

@@ -25,8 +25,8 @@ pub enum Misuse {
     CloseCode(u16),
     /// The caller wrote a text message in pieces that together aren't valid UTF-8.
     NotUtf8,
-    /// The caller set this header (name and value), which only ws101 may set, or which contains
-    /// forbidden characters.
+    /// The caller set a header that only ws101 may set, or that contains forbidden characters.
+    /// Holds the header's name and value.
     Header(String, String),
     /// The caller passed this subprotocol, which isn't a token or is listed twice.
     Subprotocol(String),
@@ -109,7 +109,8 @@ impl fmt::Display for Misuse {
     }
 }
 
-/// Shows what `Display` shows, because a header's value may be a secret.
+/// Shows the same text as `Display`, which hides a header's value, because that value may be a
+/// secret.
 impl fmt::Debug for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -1,13 +1,13 @@
 //! What does each error explain to the developer who meets it?
 //!
 //! ```text
-//! a rule is broken ──► name of the diagnostic + what was seen
+//! a rule is broken ──► heading of its diagnostic + what was seen
 //!                              │  looked up in diagnostics.md
 //!                              ▼
 //!                      rule, seen, usual cause, fix
 //! ```
 //!
-//! Read its files in this order; each imports only those above it.
+//! Read this folder's files in this order; each imports only files above it.
 //!
 //! | file | the question it answers |
 //! |---|---|

@@ -246,8 +246,8 @@ pub(crate) fn visible(bytes: &[u8], most: usize) -> String {
     shown
 }
 
-/// Turns a peer's bytes into quoted text that is safe to show: at most the first 400 characters,
-/// escaped like those of [`visible`].
+/// Turns a peer's bytes into quoted text that is safe to show: at most the first 400 characters.
+/// Escapes them as [`visible`] does.
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     format!("\"{}\"", visible(bytes, 400))
 }

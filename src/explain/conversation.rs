@@ -8,8 +8,8 @@
 //! server ── response ─► body ─► response ─► ..
 //! ```
 //!
-//! The directions are read separately, with one exception: the explanation of a response needs its
-//! request, and the response decides how the later bytes of both directions are read.
+//! The two directions are read separately, except at a response: its explanation needs the request,
+//! and the response decides how the later bytes of both directions are read.
 
 use std::collections::VecDeque;
 

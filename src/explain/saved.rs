@@ -22,7 +22,7 @@ use super::heads::Settings;
 use crate::frames::header::{MASK, Role};
 use crate::handshake::deflate_params::DeflateParams;
 
-/// The maximum number of bytes that one line of hex digits represents.
+/// The maximum number of bytes that one line of hex digits represents in a saved conversation.
 const LINE: usize = 24;
 /// The maximum length of a line of quoted text, in bytes. The beginning of a longer line is saved
 /// as hex digits.

@@ -1,10 +1,14 @@
 //! Joins the peer's fragments into complete messages (RFC 6455 §5.4).
 //!
 //! ```text
-//! no message yet ──► text, FIN ───────────────────────────────────────► message
-//! no message yet ──► text      ──► inside a text ──► continuation, FIN ──► message
-//! no message yet ──► binary    ──► inside a binary ──► ... (any number without FIN in between)
+//! state              next data frame      new state
+//! between messages   text, FIN            between messages: a text message is complete
+//! between messages   text                 inside a text
+//! inside a text      continuation         inside a text
+//! inside a text      continuation, FIN    between messages: a text message is complete
 //! ```
+//!
+//! A binary message goes through the same steps.
 //!
 //! Rules of this file:
 //! - A message is one contiguous buffer. It grows with the bytes that have arrived, never with the

@@ -1,15 +1,16 @@
 //! The batch: encoded frames on their way to the stream, in sending order.
 //!
 //! ```text
-//! bytes   header payload header         header payload header
-//! kept                          payload                       payload
+//! copied       header payload header         header payload header
+//! not copied                         payload                       payload
 //! ```
 //!
 //! Rules of this file:
 //! - Headers and small payloads are copied into one piece of memory, so that a single write can
 //!   send all of them.
-//! - A large payload that its sender gives away isn't copied, unless more than half of its memory
-//!   is unused. The batch keeps the payload, and remembers its place between the copied bytes.
+//! - A large payload that the caller passes by value isn't copied, unless more than half of its
+//!   memory is unused. The batch keeps the payload, and remembers its place between the copied
+//!   bytes.
 //! - A batch that has reached 256 KiB, or keeps two such payloads, is full: the sending thread must
 //!   write the batch before it adds another frame.
 //! - An empty batch keeps at most 512 KiB of memory for later frames. In the long run, it keeps no
@@ -169,7 +170,8 @@ mod tests {
         assert_eq!(write(0), 2_000);
     }
 
-    /// Returns a batch that keeps `count` payloads, and the bytes that it must send.
+    /// Returns a batch with `count` payloads that weren't copied, and all bytes that the batch must
+    /// send.
     fn keeping(count: usize) -> (Batch, Vec<u8>) {
         let (mut batch, mut all) = (Batch::default(), Vec::new());
         for index in 0..count as u8 {
@@ -181,7 +183,7 @@ mod tests {
         (batch, all)
     }
 
-    /// Returns the batch's parts, in sending order.
+    /// Returns the slices that `for_each_slice` passes on.
     fn parts(batch: &Batch) -> Vec<&[u8]> {
         let mut parts = Vec::new();
         batch.for_each_slice(|part| parts.push(part));

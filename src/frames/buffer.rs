@@ -38,7 +38,7 @@ impl Buffer {
         &mut self.room[self.start..self.end]
     }
 
-    /// Returns whether all received bytes are parsed.
+    /// Returns whether the buffer holds no unread bytes: all received bytes are parsed.
     pub fn is_empty(&self) -> bool {
         self.start == self.end
     }
@@ -74,9 +74,9 @@ impl Buffer {
     }
 
     /// Records that the caller has read `count` bytes into the buffer's free space. If they filled
-    /// the space, the buffer doubles, up to 256 KiB. After every 32 reads, the buffer shrinks if
-    /// none of them needed more than a quarter of it: to twice the most that one of them needed,
-    /// but to no less than 1 KiB.
+    /// the space, the buffer doubles, up to 256 KiB. After every 32 reads, if none of them needed
+    /// more than a quarter of the buffer, it shrinks to twice the largest need, but to no less than
+    /// 1 KiB.
     pub fn filled(&mut self, count: usize) {
         let filled_up = count == self.room.len() - self.end;
         self.end += count;
@@ -113,8 +113,8 @@ pub struct RecentPeak {
 }
 
 impl RecentPeak {
-    /// Records how many bytes one read needed. Every 32nd call returns the maximum of the last 32
-    /// calls, so that the buffer can shrink to it. All other calls return `None`.
+    /// Records how many bytes of memory a read or a batch `needed`. Every 32nd call returns the
+    /// maximum of the last 32 calls, so that the memory can shrink. All other calls return `None`.
     #[inline]
     pub fn note(&mut self, needed: usize) -> Option<usize> {
         const RECENT: u32 = 32;

@@ -1,14 +1,14 @@
 //! Close codes are numbers that say why a connection ended (RFC 6455 §7.4).
 //!
-//! Three codes are never sent. A client or a server only records them for itself: 1005 if the peer's
-//! Close had no code, 1006 if the connection ended without a Close, and 1015 if the TLS handshake
-//! failed. [`CloseCode::may_be_sent`] tells which of the other codes may be sent. `explain/frames/payload.rs`
-//! explains each named code in a sentence.
+//! Three codes are never sent. A client or a server only records them for itself: 1005 if the
+//! peer's Close had no code, 1006 if the connection ended without a Close, and 1015 if the TLS
+//! handshake failed. [`CloseCode::may_be_sent`] tells which of the other codes may be sent.
+//! `explain/frames/payload.rs` explains each named code in a sentence.
 
 use std::fmt;
 
-/// A close code: a number that says why a connection ends (RFC 6455 §7.4). A Close frame contains
-/// it, unless it's one of the three codes that are only recorded.
+/// A close code: a number that says why a connection ends (RFC 6455 §7.4). A Close frame may
+/// contain it. Three of the codes are only recorded, never sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CloseCode(pub u16);
 

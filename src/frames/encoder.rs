@@ -61,7 +61,7 @@ pub struct Encoder {
 
 impl Encoder {
     /// Creates a client's encoder, which takes its masking keys from `masks`. If `masks` is `None`,
-    /// this creates a server's encoder, which doesn't mask.
+    /// creates a server's encoder, which doesn't mask.
     pub fn new(masks: Option<Masks>) -> Encoder {
         let batch = Batch::default();
         Encoder {
@@ -96,9 +96,9 @@ impl Encoder {
         }
     }
 
-    /// Appends a complete message like [`message`](Encoder::message), but the caller gives the
-    /// message away, so the batch can keep a large payload without copying it. Nothing is left to
-    /// write after the batch: the returned slice is always empty.
+    /// Like [`message`](Encoder::message), but takes the message by value, so that the batch can
+    /// keep a large payload without copying it. The returned slice is always empty, because the
+    /// batch contains the whole message.
     pub fn owned_message(&mut self, message: Message) -> Result<&'static [u8], Misuse> {
         if !self.message(message.as_message())?.is_empty() {
             self.batch.keep(message.into_bytes());
@@ -158,7 +158,7 @@ impl Encoder {
     }
 
     /// Drops the batch, and makes the encoder refuse all frames. The connection's write half calls
-    /// this function when the connection ends. It also does so after a failed write: the peer may
+    /// this function when the connection ends. It also calls it after a failed write: the peer may
     /// have received only a part of a frame, so nothing may follow.
     pub fn stop(&mut self) {
         self.batch = Batch::default();

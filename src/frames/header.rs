@@ -40,8 +40,8 @@ pub const OPCODE: u8 = 0b0000_1111;
 /// The MASK bit in the second byte of a frame's header. If it's set, the payload is masked, and the
 /// four-byte masking key follows the length.
 pub const MASK: u8 = 0b1000_0000;
-/// The bits in the second byte of a frame's header that hold the payload length, or one of two
-/// values (126, 127) that announce a longer length field.
+/// The bits in the second byte of a frame's header that hold the payload length. The values 126 and
+/// 127 aren't lengths: they announce a longer length field.
 pub const LENGTH: u8 = 0b0111_1111;
 /// The value of the [`LENGTH`] bits if the real length follows in two bytes.
 pub const LENGTH_IN_16_BITS: u8 = 126;
@@ -53,8 +53,8 @@ pub const MAX_CONTROL_PAYLOAD: usize = 125;
 /// masking key.
 pub const MAX_HEADER: usize = 14;
 
-/// Returns the size, in bytes, of the extended length field that follows the `second` byte of a
-/// frame's header: 2 or 8, or 0 if that byte itself contains the length.
+/// Returns the size, in bytes, of the extended length field in a frame's header: 2 or 8, or 0 if
+/// the header's `second` byte itself contains the length.
 pub fn length_bytes(second: u8) -> usize {
     match second & LENGTH {
         LENGTH_IN_16_BITS => 2,
@@ -142,7 +142,7 @@ pub struct Header {
     /// Whether the RSV1 bit is set. permessage-deflate sets it on the first frame of a compressed
     /// message.
     pub rsv1: bool,
-    /// The kind of the frame.
+    /// The kind of the frame, such as text or ping.
     pub opcode: Opcode,
     /// The masking key, or `None` if the payload isn't masked.
     pub mask: Option<mask::Key>,

@@ -98,10 +98,9 @@ impl Text {
 }
 
 /// Returns how many bytes to reserve with `reserve_exact`, so that `more` bytes fit in a buffer
-/// that holds `length` bytes and has a capacity of `room` bytes. The result is 0 if they already
-/// fit. Otherwise, the capacity doubles, which keeps reallocations rare, but it doesn't exceed
-/// `most`, the message's size limit. If the bytes still don't fit, the capacity becomes exactly
-/// `length + more`.
+/// that holds `length` bytes and has a capacity of `room` bytes. Returns 0 if they already fit.
+/// Otherwise, the capacity doubles, which keeps reallocations rare, but only up to `most`, the
+/// message's size limit. If that isn't enough, the capacity becomes exactly `length + more`.
 pub fn bytes_to_reserve(length: usize, room: usize, more: usize, most: usize) -> usize {
     let needed = length + more;
     if needed <= room { 0 } else { needed.max(most.min(2 * room)) - length }

@@ -111,9 +111,9 @@ impl Violation {
         self.facts().0
     }
 
-    /// Returns the reason that we send in the Close frame, such as `unknown opcode`. The violation's
-    /// diagnostic has the same text as its heading. The reason must fit into the 123 bytes that a
-    /// Close frame has for it.
+    /// Returns the reason that we send in the Close frame, such as `unknown opcode`. The same text
+    /// is the heading of the violation's diagnostic. It must fit into the 123 bytes that a Close
+    /// frame has for a reason.
     pub fn reason(self) -> &'static str {
         self.facts().1
     }

@@ -169,10 +169,10 @@ pub struct HandshakeError {
     /// valid HTTP or its head was too large. A 408, 429 or 5xx may have come without TLS although
     /// the URL is `wss://`: [`Error::Rejected`](crate::Error::Rejected) says why.
     pub status: Option<u16>,
-    /// The head of the server's response. `None` if the head was too large, if the response wasn't
-    /// valid HTTP, if it came from a proxy that opened no tunnel, or if it came without TLS although
-    /// the URL is `wss://`. The application may need the head's `Retry-After`, `Location` or
-    /// `WWW-Authenticate`.
+    /// The head of the server's response. The application may need its `Retry-After`, `Location` or
+    /// `WWW-Authenticate`. `None` if the head was too large, if the response wasn't valid HTTP, if
+    /// it came from a proxy that opened no tunnel, or if it came without TLS although the URL is
+    /// `wss://`.
     pub head: Option<Box<Head>>,
     /// The response's body as text: at most 4 KiB, and only what arrives within a second. It's
     /// empty if the response has no body.
@@ -192,9 +192,9 @@ impl HandshakeError {
         }
     }
 
-    /// Creates the error for a response whose head breaks the rule that `refusal` names. The error
-    /// names this rule if the head is too large, or if it has a bare LF and begins like HTTP
-    /// (`begins_as_http`). Otherwise, the error says that the response isn't HTTP.
+    /// Creates the error for a response whose head breaks the rule that `refusal` names. If the
+    /// head is too large, or has a bare LF and begins like HTTP (`begins_as_http`), the error names
+    /// that rule. Otherwise, the error says that the response isn't HTTP.
     pub(crate) fn bad_head(refusal: &Refusal, begins_as_http: bool) -> HandshakeError {
         let heading = match refusal.diagnostic_heading() {
             "a bare LF" if begins_as_http => "an answer with bare LFs",

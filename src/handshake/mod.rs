@@ -7,7 +7,7 @@
 //!                 ◄── refusal (400, 403, 426, ..) ◄──┘
 //! ```
 //!
-//! Read its files in this order; each imports only those above it.
+//! Read this folder's files in this order; each imports only files above it.
 //!
 //! | file | the question it answers |
 //! |---|---|

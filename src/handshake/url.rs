@@ -66,7 +66,8 @@ impl Address {
         Ok(Address { secure: scheme == "wss", host, zone: zone_of(authority), port, target })
     }
 
-    /// Returns the host to dial, in the form that the operating system resolves.
+    /// Returns the host to dial, in the form that the operating system resolves: an IPv6 address
+    /// has no brackets, but keeps its zone.
     pub(crate) fn host_to_dial(&self) -> String {
         host_to_dial(&self.host, self.zone.as_deref())
     }

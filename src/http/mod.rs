@@ -6,7 +6,7 @@
 //!               response ◄── refusal ◄── a rule is broken
 //! ```
 //!
-//! Read its files in this order; each imports only those above it.
+//! Read this folder's files in this order; each imports only files above it.
 //!
 //! | file | the question it answers |
 //! |---|---|

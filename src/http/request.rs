@@ -215,8 +215,8 @@ fn refusal_of_bad_target(target: &str) -> Refusal {
     Refusal::new(400, "not a target", quote(target))
 }
 
-/// Returns whether a request that isn't parsed begins like a HEAD request. A response to HEAD has no
-/// body (RFC 9110 §9.3.2), and that also applies to the refusal of an incomplete or malformed one.
+/// Returns whether an unparsed request begins like a HEAD request. If so, its refusal must have no
+/// body (RFC 9110 §9.3.2).
 pub(crate) fn begins_with_head_method(bytes: &[u8]) -> bool {
     bytes.strip_prefix(EMPTY_LINE).unwrap_or(bytes).starts_with(b"HEAD ")
 }

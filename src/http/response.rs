@@ -1,9 +1,9 @@
 //! Writes HTTP responses other than a 101, such as pages and refusals.
 //!
 //! Each response announces that it's the last on its connection. It also gives its body's exact
-//! length, except for a 204 and for a 304 without a body. This file uses no clock, so the caller passes in
-//! the time for the `Date` header. A header whose name or value could break out of its line
-//! (response splitting) is refused here, before any byte is written.
+//! length, except for a 204 and for a 304 without a body. This file uses no clock, so the caller
+//! passes in the time for the `Date` header. A header whose name or value could break out of its
+//! line (response splitting) is refused here, before any byte is written.
 
 use super::date::http_date;
 use super::syntax::is_token;
@@ -211,7 +211,7 @@ mod tests {
         assert!(text.ends_with("\r\n\r\nhello"));
     }
 
-    /// RFC 9110 §15 and RFC 6585 give the phrases. This is a sample of them.
+    /// Checks a sample of the reason phrases in RFC 9110 §15 and RFC 6585.
     #[test]
     fn each_status_goes_with_the_words_of_its_rfc() {
         for line in [

@@ -1,4 +1,4 @@
-//! What the application's own check returns to admit a client.
+//! The value that the application's own check of a request returns to admit the client.
 
 use std::any::Any;
 use std::sync::Arc;

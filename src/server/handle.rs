@@ -5,7 +5,7 @@
 //! |---|---|---|---|
 //! | `stop_accepting` | receive a 503 | stay open | with a later `drain` or `stop` |
 //! | `drain(grace)` | receive a 503 | are sent their Close in batches, spread over four fifths of the grace period | once all have closed, at the latest when the grace period is over |
-//! | `stop(grace)` | receive a 503 for up to a second; then nothing listens | are sent their Close as soon as they have no reply to send | the same |
+//! | `stop(grace)` | receive a 503 for up to a second; then nothing listens | are sent their Close as soon as they have no reply to send | once all have closed, at the latest when the grace period is over |
 //!
 //! After one of these calls, only the calls in the rows below it still have an effect. (A second
 //! `stop` sets a new grace period.) Each call returns at once; `serve` returns when the server has
@@ -38,9 +38,9 @@ impl fmt::Debug for Handle {
 impl Handle {
     /// Stops admitting new clients, and keeps the open connections. A client that asks for a
     /// WebSocket receives a 503 with `Retry-After`. The server still answers plain HTTP, so a
-    /// readiness page can tell a load balancer to choose another server (the example of
-    /// [`is_accepting`](Handle::is_accepting) has such a page). The server can't admit clients
-    /// again afterwards. Call [`drain`](Handle::drain) or [`stop`](Handle::stop) to end the server.
+    /// readiness page can tell a load balancer to choose another server: see the example of
+    /// [`is_accepting`](Handle::is_accepting). The server can't admit clients again afterwards.
+    /// Call [`drain`](Handle::drain) or [`stop`](Handle::stop) to end the server.
     pub fn stop_accepting(&self) {
         self.registry.stop_accepting();
     }

@@ -3,11 +3,11 @@
 //! ```text
 //! accept ──► a thread of the pool ──► upgrade: head ► decision ► permit ► authorize ► 101 ──► handler
 //!                                        │
-//!                                        ├──► pending: whom the server may evict
+//!                                        ├──► pending: which clients may be evicted
 //!                                        └──► registry: which connections are open ◄── shutdown
 //! ```
 //!
-//! Read its files in this order; each imports only those above it.
+//! Read this folder's files in this order; each imports only files above it.
 //!
 //! | file | the question it answers |
 //! |---|---|

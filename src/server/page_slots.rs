@@ -2,9 +2,9 @@
 //! the connection's thread, and may be slow.
 //!
 //! Rules of this file:
-//! - A request with a complete head no longer counts as pending, so that it isn't evicted while its
-//!   page is generated. Instead, at most `Limits::max_waiting` pages are generated at a time.
-//!   Without this limit, slow pages could occupy any number of threads.
+//! - A connection isn't evicted while its page is generated, so it no longer counts as pending.
+//!   Instead, at most `Limits::max_waiting` pages are generated at a time. Without this limit, slow
+//!   pages could occupy any number of threads.
 //! - A request over the limit receives a 503 at once. Its thread doesn't wait for a free slot.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};

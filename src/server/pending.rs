@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex};
 use crate::transport::lock::lock;
 use crate::transport::stream::Stream;
 
-/// A server's pending connections, oldest first.
+/// A server's pending connections, oldest first: their HTTP head is being read, or a plain HTTP
+/// response is being written to them.
 #[derive(Default)]
 pub(super) struct PendingList(Mutex<VecDeque<PendingConnection>>);
 
@@ -31,8 +32,8 @@ struct PendingConnection {
 
 impl PendingList {
     /// Adds a connection to the list of pending connections. If the list then has more than
-    /// `max_waiting` entries, this evicts the oldest connection. Dropping the returned guard
-    /// removes the new connection from the list.
+    /// `max_waiting` entries, evicts the oldest connection. Dropping the returned guard removes the
+    /// new connection from the list.
     pub(super) fn add(
         self: &Arc<Self>,
         id: u64,
@@ -71,8 +72,8 @@ pub(crate) struct PendingGuard {
 impl PendingGuard {
     // WALK: waiting
     /// Adds this connection to the list of pending connections. If the list then has more than
-    /// `max_waiting` entries, this evicts the oldest connection: shutting down that connection's
-    /// stream wakes its thread, which then notices the eviction.
+    /// `max_waiting` entries, evicts the oldest connection: shutting down that connection's stream
+    /// wakes its thread, which then notices the eviction.
     fn add_evicting_oldest(&self, evict_by: Shutdown) {
         let mut pending = lock(&self.list.0);
         pending.push_back(PendingConnection { id: self.id, stream: self.stream.clone(), evict_by });
@@ -112,11 +113,11 @@ impl PendingGuard {
         self.was_taken_off.set(true);
     }
 
-    /// Lets the server evict this connection while it writes a plain HTTP response, because the
-    /// client might never read the response. The eviction then shuts down both directions. Puts the
-    /// connection back on the pending list if `leave_unless_evicted` or `suspend_for_page` took it
-    /// off. If the server has already evicted the connection, it stays off the list: that earlier
-    /// eviction shut down only the reading side, so the response can still be sent.
+    /// Lets the server evict this connection while a plain HTTP response is written to it, because
+    /// the client might never read the response. The eviction then shuts down both directions. Puts
+    /// the connection back on the pending list if `leave_unless_evicted` or `suspend_for_page` took
+    /// it off. If the server has already evicted the connection, it stays off the list: that
+    /// earlier eviction shut down only the reading side, so the response can still be sent.
     pub(crate) fn make_evictable_for_response(&self) {
         if let Some(pending) = lock(&self.list.0).iter_mut().find(|pending| pending.id == self.id) {
             pending.evict_by = Shutdown::Both;

@@ -1,8 +1,8 @@
-//! Refusals for clients without a thread: which thread sends them, and how long that may take.
+//! Refuses clients for which no thread can be started, in a thread of its own.
 //!
 //! ```text
 //! accept ──► no thread for this client ──► [ at most 64 clients ] ──► the refusing thread ──► 503
-//!                                                └── full: the client is closed without an answer
+//!                                                └── full: the connection is closed without a response
 //! ```
 //!
 //! Rules of this file:
@@ -29,8 +29,8 @@ use crate::transport::stream::Stream;
 /// The maximum number of clients that may wait for the refusing thread. Any further client is
 /// disconnected without a response.
 const MAX_WAITING: usize = 64;
-/// The maximum time to wait for a client's request, and again, once its 503 is sent, for the client
-/// to close. It's short because other clients wait in the meantime.
+/// The maximum time to wait for a client's request, and then for the client to close after its 503.
+/// It's short because other clients wait in the meantime.
 const TIMEOUT: Duration = Duration::from_millis(50);
 /// The stack size of the refusing thread, in bytes.
 const STACK: usize = 64 * 1024;

@@ -5,7 +5,7 @@
 //! - There are `Limits::max_connections` permits. Each open connection holds a [`Permit`], and
 //!   returns it once it has closed, even if the closing handshake failed.
 //! - The registry issues no permit after `stop_accepting`, or once the server has begun to drain or
-//!   stop. When the server drains or stops, `shutdown.rs` closes the connections that hold one.
+//!   stop. When the server drains or stops, `shutdown.rs` closes the connections that hold a permit.
 
 use std::collections::HashMap;
 use std::io::{self, PipeReader};
@@ -34,15 +34,15 @@ pub(crate) struct Registry {
     /// The listener's address, to which `stop` connects to wake the thread that waits in `accept`.
     /// `None` without a listener.
     pub(super) wake_address: Option<WakeAddress>,
-    /// A spare file descriptor. `stop` frees it, so that the connection that wakes `accept` can be
-    /// made even if the process has no other descriptor left.
+    /// A spare file descriptor. `stop` frees it for the connection that wakes the thread in
+    /// `accept`, because the process may have no other descriptor left.
     pub(super) reserve: Mutex<Option<ReserveDescriptor>>,
     next_id: AtomicU64,
     pub(super) pending: Arc<PendingList>,
     /// The stage of each connection that holds a permit, by the connection's id.
     pub(super) open: Mutex<HashMap<u64, PermitStage>>,
-    /// Signals that a connection has closed, or that a client has been answered. Used with the lock
-    /// of `open`.
+    /// Signals that a connection has closed, or that a client has been answered. Threads wait for
+    /// it with the lock of `open`.
     pub(super) one_closed: Condvar,
     /// The number of clients that `serve` has accepted but not answered yet. Each has an
     /// [`UnansweredGuard`].
@@ -182,8 +182,8 @@ impl Registry {
     }
 
     /// Registers a connection as pending, before its HTTP head is read. If more than `max_waiting`
-    /// connections are then pending, this evicts the oldest. If the server is stopping, this shuts
-    /// down the new connection's reading side, so that it ends at once.
+    /// connections are then pending, evicts the oldest. If the server is stopping, shuts down the
+    /// new connection's reading side, so that the connection ends at once.
     pub(crate) fn register_pending(
         &self,
         id: u64,
@@ -271,9 +271,9 @@ impl Permit {
     }
 
     /// Registers the connection's write half once the 101 is written, so that the server can close
-    /// the connection when it drains or stops. If the server is already draining or stopping, this
-    /// requests the Close at once, and if the grace period is over, it also aborts the connection.
-    /// Returns the registry, which the close guard must notify once the connection has closed.
+    /// the connection when it drains or stops. If the server is already draining or stopping,
+    /// requests the Close at once. If the grace period is over, also aborts the connection. Returns
+    /// the registry, which the close guard must notify once the connection has closed.
     pub(crate) fn register_open(mut self, write_half: &Arc<WriteHalf>) -> Arc<dyn CloseObserver> {
         self.registry.totals.count_opened();
         lock(&self.registry.open).insert(self.id, PermitStage::Open(write_half.clone()));

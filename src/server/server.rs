@@ -389,9 +389,9 @@ fn serve_one(accepted: Accepted) {
     }
 }
 
-/// Opens the WebSocket. Returns `None` if the client received another response, or none at all.
-/// This function is never inlined, so that its local variables take no stack space while the
-/// handler runs.
+/// Answers the client's request, and returns the open WebSocket. Returns `None` if the response
+/// wasn't a 101, or if the client received none. This function is never inlined, so that its local
+/// variables take no stack space while the handler runs.
 #[inline(never)]
 fn open(Accepted { id, stream, shared, unanswered }: Accepted) -> Option<WebSocket> {
     let Shared { options, registry, .. } = &*shared;

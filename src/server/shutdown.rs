@@ -29,7 +29,7 @@ use crate::transport::listener::WakeAddress;
 use crate::transport::lock::lock;
 
 /// The minimum pause that a draining server plans between two batches. If closing the connections
-/// one by one would need shorter pauses, each batch contains several.
+/// one by one would need shorter pauses, each batch contains several connections.
 const DRAIN_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a stopping server tries to wake the thread that waits in `accept`.
@@ -39,7 +39,7 @@ const WAKING_PAUSE: Duration = Duration::from_millis(50);
 
 impl Registry {
     /// Moves the server to the draining phase, with this grace period and this Close for its
-    /// connections. If this returns `true`, the caller must then arrange for `drain` to run.
+    /// connections. If the result is `true`, the caller must then arrange for `drain` to run.
     /// Returns `false`, and changes nothing, if the server is already draining or stopping.
     pub(crate) fn enter_draining(&self, grace: Duration, close: Close) -> bool {
         // The grace is locked first, so that a thread that sees the new phase also sees the new
@@ -53,7 +53,7 @@ impl Registry {
     }
 
     /// Begins to stop the server with this grace period, which begins now, and with this Close for
-    /// its connections. Returns at once. If the server is already stopping, this replaces its grace
+    /// its connections. Returns at once. If the server is already stopping, replaces its grace
     /// period and its Close.
     pub(crate) fn stop(self: &Arc<Self>, grace: Duration, close: Close) {
         // The lock is held until the phase has changed. Otherwise, `enter_draining` could come in
@@ -74,8 +74,8 @@ impl Registry {
 
     /// Wakes the threads that wait in `shut_down` and `drain`: `shut_down` then uses the current
     /// grace period, and `drain` ends. `is_first` tells whether the stopping phase has only just
-    /// begun. If so, this also starts a thread that closes the connections, and one that wakes the
-    /// thread that waits in `accept`.
+    /// begun. If so, this function also starts a thread that closes the connections. If `serve` is
+    /// in its accept loop, another thread wakes it.
     fn begin_stopping(self: &Arc<Self>, is_first: bool) {
         // `shut_down` still uses the old deadlines, and `drain` waits for its next batch.
         let open = lock(&self.open);
@@ -114,9 +114,9 @@ impl Registry {
     /// client has its page or refusal. If the grace period ends first, aborts the connections that
     /// are still open.
     ///
-    /// The thread that `begin_stopping` starts calls this. `serve` calls it as well, because it may
-    /// have accepted more clients in the meantime, and because that thread may not have finished.
-    /// Only one of the two calls runs at a time.
+    /// The thread that `begin_stopping` starts calls this function. `serve` calls it as well,
+    /// because `serve` may have accepted more clients in the meantime, and because that thread may
+    /// not have finished. Only one of the two calls runs at a time.
     pub(crate) fn shut_down(&self) {
         let mut grace_is_over = lock(&self.grace_is_over);
         if *grace_is_over {

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! an accepted stream
-//!   │  1. pending ────────────── evicted by newer ones ──► a refusal
-//!   │  2. TLS and own streams
+//!   │  1. pending ────────────── evicted by newer clients ──► a refusal
+//!   │  2. TLS and `wrap_stream`, if configured
 //!   │  3. head ──────────────┬── late, too large, not HTTP ──► a refusal
 //!   │                        └── closed without a byte ──► no response
 //!   │  4. decision ──────────┬── breaks a rule ──► a refusal
@@ -92,8 +92,8 @@ pub(crate) type Admit = dyn Fn(&Request) -> std::result::Result<Admission, Refus
 pub(crate) type HttpHandler = dyn Fn(&Request) -> Option<Response> + Send + Sync;
 
 /// Upgrades an accepted stream: reads the client's request, checks it, and returns the open
-/// WebSocket. If the request fails a check or asks for plain HTTP, this sends the client a
-/// response, and the error says why there's no WebSocket.
+/// WebSocket. If the request fails a check or asks for plain HTTP, sends the client a response, and
+/// returns an error that says why there's no WebSocket.
 pub(crate) fn upgrade(
     id: u64,
     stream: Arc<dyn Stream>,
@@ -201,8 +201,8 @@ impl Requester<'_> {
 
     /// Reads and parses the request's HTTP head. Bytes after the head stay in the buffer. Returns
     /// `None` if the client closes without sending a byte. Returns a refusal if the head is
-    /// malformed, too large, cut short or too late. Also returns one if the server evicts the
-    /// connection, or begins to stop, before the head is complete.
+    /// malformed, too large, cut short or too late, and also if the server evicts the connection,
+    /// or begins to stop, before the head is complete.
     #[inline(never)]
     fn read_request(
         &self,
@@ -261,10 +261,10 @@ impl Requester<'_> {
         }
     }
 
-    /// Runs the application's own check on the request, if there is one, and returns the permit and
-    /// the check's admission (without a check, an empty one). Returns the check's refusal if it
-    /// refuses the client, or a 503 if the server has stopped admitting clients in the meantime. On
-    /// a refusal or a panic, the permit is freed before the client receives its response.
+    /// Runs the application's own check on the request. Returns the permit, and the check's
+    /// admission, which is empty if the application has no check. Fails with the check's refusal,
+    /// or with a 503 if the server has stopped admitting clients in the meantime. On a refusal or a
+    /// panic, the permit is freed before the client receives its response.
     #[inline(never)]
     fn ask_application(
         &self,
@@ -292,9 +292,9 @@ impl Requester<'_> {
         misuse.into()
     }
 
-    /// Responds to a plain HTTP request with the application's page, and returns
-    /// [`Error::PageServed`], or the misuse if this page can't be sent. Refuses the request if there's no page for it, or if too many pages
-    /// are being generated already.
+    /// Responds to a plain HTTP request with the application's page. Returns [`Error::PageServed`],
+    /// or [`Error::Misuse`] if the page can't be sent. Refuses the request if the application has
+    /// no page for it, or if too many pages are being generated already.
     #[inline(never)]
     fn serve_page(&self, request: &Request, options: &Options) -> Error {
         // RFC 9110 §9.3.6: a 200 to CONNECT would open a tunnel.
@@ -339,8 +339,8 @@ impl Requester<'_> {
         })
     }
 
-    /// Returns the value of a step of [`upgrade`]. If the step returned a refusal instead, this
-    /// sends the refusal to the client, and returns it as an error.
+    /// Returns the value of a step of [`upgrade`]. If the step returned a refusal instead, sends
+    /// the refusal to the client, and returns it as an error.
     fn or_refuse<T>(&self, step: std::result::Result<T, Refusal>) -> Result<T> {
         step.map_err(|refusal| self.refuse(refusal))
     }
@@ -420,8 +420,8 @@ fn unix_time() -> Option<u64> {
 }
 
 /// Writes a response's head and body. Fails if the stream fails, or if the peer reads more slowly
-/// than [`write_with_min_rate`] allows. The stream keeps the write timeout that this sets, because
-/// the frames after a 101 need the same one.
+/// than [`write_with_min_rate`] allows. Sets the stream's write timeout, and doesn't reset it,
+/// because the frames after a 101 need the same timeout.
 fn write_response(
     stream: &dyn Stream,
     head: &[u8],

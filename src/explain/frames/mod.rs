@@ -218,7 +218,7 @@ impl FrameExplainer {
 
     /// Consumes the rest of a header that has broken a rule, so that the annotation can show the
     /// whole header. Returns how many bytes it consumed. Once the header is complete, passes its
-    /// annotation to `report`. All later bytes are then unread.
+    /// annotation to `report`. Later bytes then count as unread.
     fn take_broken_header(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         let State::BrokenHeader(violation) = self.state else { return 0 };
         let mut taken = 0;
@@ -382,9 +382,9 @@ impl FrameExplainer {
     }
 }
 
-/// Returns a payload length that a frame's header encodes in a forbidden way: in more bytes than
-/// necessary, or with its top bit set. The header's spans show this length. Returns `None` for any
-/// other verdict.
+/// Returns the payload length from a verdict on its encoding: the header encodes the length in more
+/// bytes than necessary, or with the top bit set. The header's spans show this length. Returns
+/// `None` for any other verdict.
 fn wrongly_encoded_length(verdict: &Verdict) -> Option<u64> {
     match verdict {
         Verdict::Broken(Violation::LengthNotMinimal(n) | Violation::LengthTopBit(n)) => Some(*n),

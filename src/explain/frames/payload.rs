@@ -107,9 +107,9 @@ fn spans_of_bad_text(
 }
 
 /// Returns the spans that explain a Close frame's payload: the two-byte close code, then the
-/// reason. The payload begins at the offset `at` of the stream and has `length` bytes, of which
-/// `shown` are kept. If the payload is `whole`, because all of it has arrived, an incomplete
-/// character at its end makes the reason invalid.
+/// reason. The payload starts at byte `at` of its frame. `length` bytes of it have arrived, and
+/// `shown` holds the first of these bytes, unmasked. `whole` says whether the payload is complete.
+/// If so, an incomplete character at its end makes the reason invalid.
 fn close_spans(at: u64, length: u64, shown: &[u8], whole: bool) -> Vec<Span> {
     let Some((code, reason)) = shown.split_first_chunk::<2>() else {
         return vec![span(

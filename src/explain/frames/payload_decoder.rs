@@ -22,10 +22,11 @@ use crate::frames::utf8::Text;
 use crate::frames::violation::Violation;
 use crate::handshake::deflate_params::{DeflateConfig, DeflateParams, Window};
 
-/// The words for a text whose last character is cut off. They also lead to the code behind the
-/// verdict.
+/// The explanation of a text whose last character is cut off. These words also decide which source
+/// lines are shown for the verdict.
 pub(crate) const ENDS_INSIDE_CHARACTER: &str = "the text ends inside a character";
-/// The words for compressed bytes whose last block is cut off.
+/// The explanation of compressed bytes whose last block is cut off, as words to append to a
+/// description.
 pub(crate) const DONT_END_WITH_BLOCK: &str = ", and don't end where a block does";
 
 /// What the explanation of a frame must know about the frame's message: its kind, and how it's
@@ -87,9 +88,9 @@ pub struct Findings {
     pub bytes_in_window: u64,
     /// Whether this payload ends a compressed message whose DEFLATE data is valid and complete.
     pub inflates_whole: bool,
-    /// Why the payload isn't valid DEFLATE, as an addition to a text. For example, it adds `, and
-    /// then aren't DEFLATE` to `9 bytes that inflate to 4`. `None` if the payload is valid or isn't
-    /// compressed.
+    /// Words that say why the payload isn't valid DEFLATE, such as `, and then aren't DEFLATE`.
+    /// They're appended to a description, such as `9 bytes that inflate to 4`. `None` if the
+    /// payload is valid or isn't compressed.
     pub deflate_error: Option<&'static str>,
     /// The position at which the payload's text stops being valid UTF-8, or `None` if the text is
     /// valid.
@@ -173,9 +174,9 @@ impl PayloadDecoder {
         Ok(Some(header))
     }
 
-    /// Returns the facts about the current message, which the explanation of a frame needs. The
-    /// caller must fill in `opaque`, because only the caller knows whether an unknown extension
-    /// encodes the message.
+    /// Returns the facts about the current message that the explanation of a frame needs. The
+    /// caller must set `opaque`, because only the caller knows whether an unknown extension encodes
+    /// the message.
     pub fn message_context(&self) -> MessageContext {
         let (inside, compressed) = (self.message.open_kind(), self.message.is_compressed());
         MessageContext { inside, compressed, opaque: false }
@@ -277,8 +278,9 @@ impl TextSoFar {
         appended
     }
 
-    /// Keeps the bytes of an incomplete character at the end of `piece`, which is valid text. The
-    /// bytes kept earlier and `piece` together begin with `whole` bytes of complete characters.
+    /// Keeps the bytes of an incomplete character at the end of `piece`, for the next piece.
+    /// `whole` is the number of bytes in complete characters, counted over the bytes kept earlier
+    /// and `piece` together.
     fn keep_incomplete(&mut self, piece: &[u8], whole: usize) {
         let cut = self.begun.len() + piece.len() - whole;
         if whole > 0 {

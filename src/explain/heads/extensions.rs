@@ -103,8 +103,9 @@ impl Offers {
         Head::parse((lines + "\r\n").as_bytes()).ok().filter(|_| unknown)
     }
 
-    /// Splits the extensions of a response. Returns whether any of them is one that the client
-    /// offered but this crate doesn't know, and the list of all others.
+    /// Splits the extensions that a response lists: those that the client offered but this crate
+    /// doesn't know, and all others. Returns whether there are any of the first kind, and the list
+    /// of the others.
     fn split_known(&self, head: &Head) -> (bool, Vec<Extension>) {
         let mut known = extension::parse(head).unwrap_or_default();
         let count = known.len();
@@ -156,9 +157,9 @@ pub enum Negotiation<'a> {
 }
 
 impl<'a> Negotiation<'a> {
-    /// Creates the context for a line in a response to a request with these offers. `head` is the
-    /// response's head, or `None` if the response can't be parsed. `is_known` says whether the
-    /// explainer has seen the request.
+    /// Creates the context for a line in a response. `head` is the response's head, or `None` if it
+    /// can't be parsed. `offers` are the extensions that the request offers. `is_known` says
+    /// whether the explainer has seen that request.
     pub fn of_answer(head: Option<&Head>, offers: &'a Offers, is_known: bool) -> Negotiation<'a> {
         let accepted = head.filter(|_| is_known).map(|head| offers.accepted_position(head));
         Negotiation::Answer { offers, accepted }

@@ -69,8 +69,8 @@ fn lines(what: AnnotationKind, bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     iter::once(first).chain(fields.chunk_by(move |&byte, &next| byte != b'\n' || continues(next)))
 }
 
-/// The header fields that a client checks in a 101 by §4.1. In a response, their spans name §4.1.
-/// The glossary (`header_glossary`) names a different section for each of them.
+/// The header fields of a 101 that a client checks by §4.1. In a response, their spans name §4.1
+/// instead of the section in the glossary (`header_glossary`).
 const OF_A_101: [&str; 3] = ["Upgrade", "Connection", "Sec-WebSocket-Protocol"];
 
 fn empty_line_in_front() -> [String; 3] {

@@ -89,8 +89,9 @@ impl ArrivingHead {
         ArrivingHead { start, scan, bytes: Vec::new() }
     }
 
-    /// Appends at most `PIECE` bytes, up to the end of the head, and returns how many it has
-    /// appended. Also returns how the head has ended, or `None` if more bytes must follow.
+    /// Appends the bytes up to the end of the head, but at most `PIECE` of them. Returns how many
+    /// it has appended, and how the head has ended. The second value is `None` if more bytes must
+    /// follow.
     pub fn push(&mut self, bytes: &[u8]) -> (usize, Option<EndedHead>) {
         let before = self.bytes.len();
         // Many short heads may be in `bytes`. If each of them copied all the rest, the work would

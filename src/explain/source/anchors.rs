@@ -1,7 +1,9 @@
-//! The table of anchors: which lines of this crate's source decide about a field or enforce a rule.
+//! The table of anchors. Each anchor is a reference to the lines of this crate's source that decide
+//! what a field means, or whether bytes break a rule.
 //!
-//! The tables below it name the anchor of each refusal and each handshake error, by the heading of
-//! its diagnostic. If you add a refusal, add its anchor and its row in [`REFUSALS`].
+//! Further tables name the anchor of each refusal and of each handshake error. Their key is the
+//! heading of the error's diagnostic. If you add a refusal, add its anchor and its row in
+//! [`REFUSALS`].
 
 /// A reference to the lines of ws101's source that decide what a field means, or whether bytes
 /// break a rule.
@@ -343,9 +345,9 @@ pub const HANDSHAKE_ERRORS: &[(&str, &str)] = &[
     ("a wrong 101", "status"),
 ];
 
-/// The header fields that can make a 101 invalid. Each pair begins with the field's name and its
-/// colon, with which the diagnostic's `seen` begins. The second part is the id of the anchor on the
-/// lines that validate the field.
+/// The header fields that can make a 101 invalid, as pairs: the beginning of the diagnostic's
+/// `seen` (the field's name and a colon), and the id of the anchor on the lines that validate the
+/// field.
 pub(super) const WRONG_101: &[(&str, &str)] = &[
     ("Upgrade:", "answer.upgrade"),
     ("Connection:", "answer.connection"),

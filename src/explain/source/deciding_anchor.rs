@@ -1,8 +1,8 @@
 //! Finds the anchor for a field or a verdict. An anchor is a reference to lines of ws101's source:
 //! those that read or validate the field, or those that detect the broken rule.
 //!
-//! A `match` names the anchor of each violation. The tables in [`anchors`](super::anchors) name the
-//! anchor of each refusal and each handshake error, by the heading of its diagnostic.
+//! A `match` names the anchor of each violation. For refusals and handshake errors, tables in
+//! [`anchors`](super::anchors) name the anchor by the heading of the error's diagnostic.
 
 use super::anchors::{Anchor, HANDSHAKE_ERRORS, REFUSALS, WRONG_101};
 use crate::diagnostic::Diagnostic;

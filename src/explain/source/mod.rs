@@ -4,7 +4,7 @@
 //! ```text
 //! span, verdict ─► deciding_anchor ─► Anchor: file, function, a few words ─► Passage: the lines, some marked
 //! annotation ────► trace ─► the anchors that this frame or head passed, with its own values
-//!                  (anchors: the table of them all)
+//!                  (anchors: the table of all anchors)
 //! ```
 //!
 //! Rules of this folder:

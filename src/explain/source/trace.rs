@@ -1,5 +1,5 @@
-//! Traces a head or a frame through the code: lists the source lines that handle it, in order, with
-//! the head's or frame's values at each of them.
+//! Traces a head or a frame through the code: lists the source lines that handle it, in order, and
+//! its values at each of these lines.
 //!
 //! ```text
 //! frame     read ─► header ─► order ─► unmask ─► inflate, UTF-8 ─► message ─► handler
@@ -298,8 +298,8 @@ impl Trace<'_> {
     }
 
     /// Parses the head, and adds to the trace the steps that every head passes. Returns `None` if
-    /// the head is malformed, incomplete or too large, or if its annotation doesn't keep all its
-    /// bytes.
+    /// the head is malformed, incomplete or too large, or if its annotation doesn't keep all of the
+    /// head's bytes.
     fn head(&mut self) -> Option<Head> {
         let annotation = self.annotation;
         let lines = annotation.spans.iter().filter(|span| span.bits.end > span.bits.start).count();

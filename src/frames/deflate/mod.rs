@@ -50,10 +50,10 @@ const PIECE: usize = 8 * 1024;
 /// which takes about as long as inflating this many bytes. Honest senders send at most one such
 /// block per message.
 const PRICE_OF_LAST_BLOCK: u64 = 1024;
-/// The maximum of a peer's credit, in bytes. It pays for 17 DEFLATE blocks with BFINAL set in a
-/// row. A connection begins with this credit. After a message to which [`Inflater::finish`] has
-/// appended a block, the credit is at most enough for 16: the price of that block is added first,
-/// but never beyond this maximum.
+/// The maximum of a peer's credit, in bytes: the price of 17 DEFLATE blocks with BFINAL set. A
+/// connection begins with this credit. If [`Inflater::finish`] appends a block to a message, it
+/// first adds that block's price, but never beyond this maximum. So after such a message, the
+/// credit pays for at most 16 blocks.
 const MAX_CREDIT: u64 = 17 * PRICE_OF_LAST_BLOCK;
 
 /// Validates compression settings. Fails unless both window sizes are from 9 to 15 bits and the
@@ -184,7 +184,7 @@ impl Inflater {
 
     // WALK: tail
     /// Ends the current message after its last byte. Fails if the message's compressed data is
-    /// incomplete. Without context takeover, this also empties the window.
+    /// incomplete. Without context takeover, also empties the window.
     pub fn finish(&mut self) -> Result<(), Violation> {
         self.credit(PRICE_OF_LAST_BLOCK);
         // RFC 7692 §7.2.2: put back the four bytes that the sender omitted. If they inflate to any
@@ -654,8 +654,8 @@ mod tests {
         }
     }
 
-    /// Returns payloads that repeat themselves and each other, at distances from 200 bytes to just
-    /// over the largest window.
+    /// Returns payloads that repeat parts of themselves and of each other, at distances from 200
+    /// bytes to just over the largest window.
     fn conversation() -> Vec<Vec<u8>> {
         let noise = noise(60_000);
         let mut all = vec![b"Hello".to_vec(), b"Hello".to_vec(), b"".to_vec(), b"".to_vec()];
