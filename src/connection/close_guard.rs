@@ -70,9 +70,9 @@ impl CloseGuard {
         })
     }
 
-    /// Sets the close code with which the guard closes the connection. The default is 1000. If our
-    /// Close has already been requested by then, the code has no effect, unless that Close still
-    /// waits for the handler: the guard's Close then replaces it.
+    /// Sets the code of the Close that the guard sends. The default is 1000. The guard sends its
+    /// Close only if no Close was requested before, or if the earlier Close still waits for the
+    /// handler.
     pub(crate) fn set_code(&self, code: CloseCode) {
         self.code.store(code.0, SeqCst);
     }
