@@ -70,8 +70,8 @@ pub(crate) struct ReadHalf {
     /// The number of reads made after the deadline for the peer's last bytes, to fetch those that
     /// arrived in time. At most [`LATE_READS`].
     late_reads: u8,
-    /// Detects that the messages ahead of our Close no longer make progress. `None` until our Close
-    /// has to wait for such messages. (It's boxed, because few connections ever need it.)
+    /// Detects that the messages that must go out before our Close have stalled. `None` until our
+    /// Close has to wait for such messages. (It's boxed, because few connections ever need it.)
     stall: Option<Box<StallDetector>>,
     /// The error of the reading thread's first failed write. If reading then fails, too, `recv`
     /// returns this error instead of the read's error. `None` if no write has failed. (It's boxed,

@@ -56,7 +56,7 @@ const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
 /// reset, which could destroy our own Close. (We read longer while the peer's TCP stack is still
 /// acknowledging our bytes.)
 const STRAY_BYTES_TIMEOUT: Duration = Duration::from_millis(10);
-/// How often a thread checks that the connection still makes progress, while it waits until our
+/// How often a waiting thread checks whether the connection has stalled. The thread waits until our
 /// Close is sent, or until another thread's `MessageWriter` has ended its message.
 const PROGRESS_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -189,8 +189,8 @@ impl WriteHalf {
     }
 
     /// Writes the frames that `feed` has left in the encoder's batch, then the pending pong and
-    /// Close, if any. Waits for the write lock. Fails with `Closed`, as `send` does, if the
-    /// connection has ended without our Close, because the batch is then lost.
+    /// Close, if any. Waits for the write lock. Fails with `Closed` if the connection has ended
+    /// without our Close, because the batch is then lost.
     pub(crate) fn flush(&self) -> Result<()> {
         let mut encoder = self.lock();
         self.write(&mut encoder, &[])?;
@@ -589,9 +589,9 @@ impl WriteHalf {
     }
 
     /// Waits until our Close is written or can no longer be written, and returns our end's state.
-    /// Meanwhile, other threads may write the messages that go out before the Close, each at the
-    /// minimum write rate. If those messages make no progress for `Limits::write`, the Close no
-    /// longer waits for them. If nothing is written for another `Limits::write`, this gives up.
+    /// Meanwhile, other threads may write the messages that go out before the Close. If they write
+    /// nothing for `Limits::write`, the Close no longer waits for those messages. If nothing is
+    /// written for another `Limits::write`, this gives up.
     fn flush_until_close_sent(&self) -> OurSide {
         let mut stall = StallDetector::new(self.limits.write);
         let mut has_hurried = false;
@@ -613,7 +613,7 @@ impl WriteHalf {
     }
 
     /// Makes a requested Close due at once, because the messages that should go out before it have
-    /// made no progress for too long. Does nothing if no requested Close is waiting.
+    /// stalled. Does nothing if no requested Close is waiting.
     pub(crate) fn make_close_due_now(&self) {
         if let OurSide::Requested(request) = self.ending.our_side() {
             log::info!("{} closes, though not all that goes before it is sent", self.id);
@@ -656,7 +656,7 @@ impl WriteHalf {
 
     /// Waits while a `MessageWriter` is in the middle of a message, then locks the encoder for a
     /// new one. Fails with `Closed` if the connection is ending, unless our Close still waits for
-    /// the handler's reply. Fails with `WriteTimeout` if the writer makes no progress for
+    /// the handler's reply. Fails with `WriteTimeout` if the writer sends nothing for
     /// `Limits::write`, and with `Misuse` if the writer belongs to the calling thread.
     #[inline]
     pub(crate) fn lock_for_new_message(&self) -> Result<MutexGuard<'_, Encoder>> {
@@ -670,8 +670,8 @@ impl WriteHalf {
     }
 
     /// Waits while a `MessageWriter` is in the middle of a message, because fragments of two
-    /// messages must not mix (§5.4), then locks the encoder. Fails with `WriteTimeout` if the
-    /// writer makes no progress for `Limits::write`, and with `Misuse` if the writer belongs to the
+    /// messages must not mix (§5.4). Then locks the encoder. Fails with `WriteTimeout` if the
+    /// writer sends nothing for `Limits::write`, and with `Misuse` if the writer belongs to the
     /// calling thread.
     #[inline]
     fn lock_between_messages(&self) -> Result<MutexGuard<'_, Encoder>> {
@@ -684,7 +684,7 @@ impl WriteHalf {
 
     /// Unlocks the encoder, waits until the `MessageWriter` has ended its message, then locks the
     /// encoder again. Fails with `Closed` if the connection ends without our Close, with
-    /// `WriteTimeout` if the writer makes no progress for `Limits::write`, and with `Misuse` if the
+    /// `WriteTimeout` if the writer sends nothing for `Limits::write`, and with `Misuse` if the
     /// writer belongs to the calling thread.
     #[cold]
     fn wait_between_messages<'a>(
@@ -705,7 +705,7 @@ impl WriteHalf {
         Ok(encoder)
     }
 
-    /// Returns whether the messages that the calling thread waits for have made no progress for
+    /// Returns whether the messages that the calling thread waits for have stalled for
     /// `Limits::write`. The thread must pass the same detector, `stall`, each time it checks. If
     /// the write lock is free, this also writes the encoder's batch, and sends the pending pong and
     /// Close, if any.

@@ -25,7 +25,7 @@ pub struct RenewableDeadline {
     has_expired: bool,
     /// The number of our bytes that the peer's TCP stack had not acknowledged when the deadline
     /// last passed. `u64::MAX` until such a number is known, so that the first known number counts
-    /// as progress.
+    /// as a decrease.
     unacknowledged: u64,
 }
 

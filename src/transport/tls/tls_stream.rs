@@ -218,9 +218,8 @@ impl TlsStream {
         checked.map(|()| None).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
     }
 
-    /// Decrypts records, as `decrypt` does. If that fails, sends the peer an alert that names the
-    /// reason, unless another thread is writing, or an earlier write stopped in the middle of a
-    /// record.
+    /// Calls `decrypt`. If that fails, sends the peer an alert that names the reason, unless
+    /// another thread is writing, or an earlier write stopped in the middle of a record.
     fn decrypt_or_alert(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
         let decrypted = self.decrypt(arrived, into);
         if decrypted.is_err() {
