@@ -100,10 +100,10 @@ pub enum Error {
     /// response. The `HandshakeError` holds the HTTP status, if there was one.
     ///
     /// With `wss://`, a server that is stopping or has no thread left sends its 503 before the TLS
-    /// handshake, in plain HTTP. Anyone on the network path can send such an answer, too. If its
-    /// status is 408, 429 or 5xx, the error is a `Rejected` with this status and without head and
-    /// body. Rely on it only to decide whether to try again later. After any other plain answer,
-    /// the error is a [`Tls`](Error::Tls).
+    /// handshake, in plain HTTP. Anyone on the network path can send such a plain answer, too. If
+    /// its status is 408, 429 or 5xx, this error holds only the status, without head and body. Use
+    /// that status only to decide whether to try again later. After any other plain answer, the
+    /// error is a [`Tls`](Error::Tls).
     Rejected(HandshakeError),
     /// TLS failed: a certificate isn't trusted, the peer doesn't use TLS, or our own certificate or
     /// key can't be used.
@@ -124,9 +124,9 @@ pub enum Error {
     /// The peer didn't answer in time: while dialling, during the handshake, or after a keepalive
     /// ping or a Close from this end.
     PeerTimeout,
-    /// The peer's TCP stack never acknowledged the last bytes that this end sent, so they may be
-    /// lost. The peer also didn't answer this end's Close in time, unless its own Close had arrived.
-    /// Holds the number of these bytes.
+    /// The peer's TCP stack didn't acknowledge this end's last bytes in time, so they may be lost.
+    /// Holds the number of these bytes. `close` can return this error even after the peer's Close
+    /// has arrived.
     BytesLost(u64),
     /// Sending took too long. If the peer reads too slowly or not at all, the connection is over. If
     /// an [`Outbox`](crate::Outbox) is full, or if another thread doesn't finish its message, the
@@ -146,9 +146,9 @@ impl Error {
     }
 }
 
-/// A marker around an I/O error that ended a client's connection during the handshake. The usual
-/// text of `ConnectionLost` says that no Close arrived. The text for a marked error says that the
-/// handshake wasn't over: before its end, no Close can arrive.
+/// Marks an I/O error that ended a client's connection during the handshake. The usual text of
+/// `ConnectionLost` says that no Close arrived. The text for a marked error says instead that the
+/// handshake wasn't over, because no Close can arrive before that.
 #[derive(Debug)]
 pub(crate) struct InHandshake(pub(crate) io::Error);
 

@@ -76,7 +76,7 @@
 //!
 //! These files cover a connection from the handshake to the close, and take less than an hour to
 //! read. You can understand them without the other files, which hold compression, TLS, taps,
-//! outboxes, the registry and thread reuse.
+//! outboxes, the server's registry of its connections, and thread reuse.
 //!
 //! | core file | its step |
 //! |---|---|

@@ -2,9 +2,9 @@
 //!
 //! A `WebSocket` holds a clone of the guard, and so does a server's thread while its handler runs.
 //! The guard closes the connection once all its clones are dropped, and then notifies the server's
-//! registry. That way, the connection sends one Close, with the right code, even in two special
-//! cases: the handler ends while its `WebSocket` lives on in another thread, or the handler fails
-//! after it has dropped its `WebSocket`.
+//! registry of connections. That way, the connection sends one Close, with the right code, even in
+//! two special cases: the handler ends while its `WebSocket` lives on in another thread, or the
+//! handler fails after it has dropped its `WebSocket`.
 //!
 //! When a connection ends, the guard logs one line: the peer, the path, the peer's close code (1006
 //! if the `WebSocket` received no Close, per §7.1.5), the error (if one ended the connection), how
@@ -24,7 +24,7 @@ use crate::frames::close_code::CloseCode;
 use crate::http::request::Request;
 
 /// An observer that the close guard notifies once the connection has closed. The server's registry
-/// implements this trait.
+/// of connections implements this trait.
 pub(crate) trait CloseObserver: Send + Sync {
     fn connection_closed(&self, id: u64);
 }
@@ -70,9 +70,9 @@ impl CloseGuard {
         })
     }
 
-    /// Sets the close code with which the guard closes the connection. The default is 1000. If our
-    /// Close has already been requested by then, the code has no effect, unless that Close still
-    /// waits for the handler: the guard's Close then replaces it.
+    /// Sets the code of the Close that the guard sends. The default is 1000. The guard sends its
+    /// Close only if no Close was requested before, or if the earlier Close still waits for the
+    /// handler.
     pub(crate) fn set_code(&self, code: CloseCode) {
         self.code.store(code.0, SeqCst);
     }

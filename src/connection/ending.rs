@@ -1,5 +1,7 @@
 //! The end of a connection: who ends it, how, what goes out first, and how long each step may take.
 //!
+//! In this table, an *open message* is one that a `MessageWriter` has begun and not yet finished.
+//!
 //! | what ends it | our Close | what goes out first | time limit until our Close is out | time limit after that |
 //! |---|---|---|---|---|
 //! | `ws.close`, `Sender::close` | the caller's code | queued messages, and an open message | none but the minimum write rate | `Limits::close` for the peer's Close |
@@ -12,7 +14,7 @@
 //! | a write is too slow, or fails | none | nothing | | `Limits::close` to read what the peer sent before |
 //! | `abort` | none | nothing | | none |
 //!
-//! The states, and the events that change them:
+//! Our end's states (capitalised), and the events that change them:
 //!
 //! ```text
 //!           our Close is requested        all before it is sent        our Close is written
@@ -50,12 +52,11 @@ use crate::transport::lock::lock;
 /// urgent than an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Urgency {
-    /// Our Close waits until the handler is idle in `recv`. Then the urgency becomes `WhenDrained`.
-    /// If the handler ends first and drops its `WebSocket`, the close guard's Close replaces this
-    /// one.
+    /// Our Close waits until the handler is idle in `recv`, and then waits like `WhenDrained`. If
+    /// the handler ends first and drops its `WebSocket`, the close guard's Close replaces this one.
     WhenIdle,
-    /// Our Close waits until all messages in the outboxes' queues are sent, and until an open
-    /// message is finished.
+    /// Our Close waits for the outboxes' queued messages, and for a message that a `MessageWriter`
+    /// has begun.
     WhenDrained,
     /// Our Close waits for nothing: the next thread that holds the write lock sends it.
     Now,
@@ -123,7 +124,8 @@ pub(crate) enum EndEvent {
     CloseRequested(CloseRequest),
     /// The handler waits in `recv`, so it isn't preparing a reply.
     HandlerIsIdle,
-    /// All messages in the outboxes' queues are sent, and no message is open.
+    /// The outboxes have sent all queued messages, and no `MessageWriter` is in the middle of a
+    /// message.
     Drained,
     /// A thread has written our Close.
     Written,
@@ -163,8 +165,8 @@ pub(crate) struct Ending {
     /// even if no thread waits, so `handle_event` calls it only if this number isn't zero.
     waiting: AtomicUsize,
     /// Whether our Close has been requested but isn't due yet. While this is `true`, each thread
-    /// that completes an open message or empties an outbox's queue must check whether the Close has
-    /// become due.
+    /// that ends a `MessageWriter`'s message or empties an outbox's queue must check whether the
+    /// Close has become due.
     is_close_requested: AtomicBool,
     /// Whether new messages are refused, because a write has failed, the connection has ended, or
     /// our Close has been requested. A Close that still waits for the handler doesn't count, so
@@ -325,11 +327,10 @@ fn our_side_after_request(request: CloseRequest) -> (OurSide, Option<Close>) {
     }
 }
 
-/// Detects that a connection has stalled: for the whole of `Limits::write`, no message and no
-/// fragment was sent, and no thread was writing. (A write that's under way doesn't count as a stall,
-/// because the minimum write rate already limits its duration. Pings and pongs don't count as
-/// progress, except at the moment in which one is written, because they may go on forever between
-/// two fragments.)
+/// Detects that a connection has stalled: for the whole of `Limits::write`, no thread was writing,
+/// and no message and no fragment was sent. A write that's under way counts as progress, because
+/// the minimum write rate already limits its duration. A ping or pong that was sent doesn't count,
+/// because pings and pongs may go on forever between two fragments.
 pub(crate) struct StallDetector {
     within: Duration,
     sent: u64,
@@ -366,7 +367,8 @@ mod tests {
         })
     }
 
-    /// Handles the event, and returns the code of the Close that it makes due, if any.
+    /// Passes the event to `ending`. Returns the code of our Close if the event makes that Close
+    /// due.
     fn due_code(ending: &Ending, event: EndEvent) -> Option<u16> {
         ending.handle_event(event).then(|| ending.due_close().unwrap().code.0)
     }

@@ -131,12 +131,12 @@ impl Keepalive {
         self.ping = Some(Ping { payload, sent, give_up });
     }
 
-    /// Gives the peer `Limits::pong` again when the deadline has passed, if the ping may still wait
-    /// for a long message to go out. The first time, at least 64 KiB of our bytes must be
-    /// unacknowledged. Each later time, the peer's TCP stack must have acknowledged 64 KiB more.
-    /// Returns whether the peer gets this time. `written` is the number of bytes that we have
-    /// written to the stream. `unacknowledged` is how many of them the peer's TCP stack hasn't
-    /// acknowledged, or `None` if that isn't known.
+    /// Gives the peer another `Limits::pong` after the ping's deadline, if a long message may still
+    /// delay the ping. For the first renewal, at least 64 KiB of our bytes must be unacknowledged.
+    /// For each later one, the peer's TCP stack must have acknowledged 64 KiB more. Returns whether
+    /// the deadline was renewed. `written` is the number of bytes that we have written to the
+    /// stream. `unacknowledged` is how many of them the peer's TCP stack hasn't acknowledged, or
+    /// `None` if that isn't known.
     pub(crate) fn renew_if_reading(&mut self, written: u64, unacknowledged: Option<u64>) -> bool {
         let give_up = self.ping.as_mut().and_then(|ping| ping.give_up.as_mut());
         let (Some(give_up), Some(unacknowledged)) = (give_up, unacknowledged) else {

@@ -41,16 +41,16 @@ impl OpenMessage {
         self.is_open.load(SeqCst)
     }
 
-    /// Records that the calling thread has opened a message. The caller must hold the write lock,
-    /// and must have checked that no other message is open.
+    /// Records that the calling thread has begun a message that it writes piece by piece. The
+    /// caller must hold the write lock, and must have checked that no other message is open.
     pub(crate) fn open(&self) {
         let mut owner = lock(&self.owner);
         *owner = Some(thread::current().id());
         self.is_open.store(true, SeqCst);
     }
 
-    /// Records that the open message is finished or abandoned, and wakes the threads that wait to
-    /// begin another message.
+    /// Records that the message written piece by piece is finished or abandoned, and wakes the
+    /// threads that wait to begin another message.
     pub(crate) fn close(&self) {
         let mut owner = lock(&self.owner);
         *owner = None;
@@ -58,7 +58,7 @@ impl OpenMessage {
         self.finished.notify_all();
     }
 
-    /// Records that a fragment of the open message was sent.
+    /// Records that a fragment of the message written piece by piece was sent.
     pub(crate) fn note_fragment_sent(&self) {
         self.fragments.fetch_add(1, Relaxed);
     }
@@ -67,10 +67,10 @@ impl OpenMessage {
         self.fragments.load(Relaxed).into()
     }
 
-    /// Waits until no message is open, but no longer than `at_most`. After that, the caller must
-    /// check again, because the message may still be open, or another thread may have opened the
-    /// next one. Fails with `WithinMessage` if the calling thread itself has opened the message,
-    /// because it would wait for itself forever.
+    /// Waits until no message is being written piece by piece, but no longer than `at_most`. The
+    /// caller must then check again, because the message may still be unfinished, or another thread
+    /// may have begun the next one. Fails with `WithinMessage` if the calling thread itself has
+    /// begun the message, because the thread would wait for itself forever.
     pub(crate) fn wait_until_none_is_open(&self, at_most: Duration) -> Result<(), Misuse> {
         let owner = lock(&self.owner);
         if *owner == Some(thread::current().id()) {

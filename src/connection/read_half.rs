@@ -33,12 +33,12 @@ use crate::transport::stream::{is_part_of_record, is_timeout};
 /// The shortest read timeout, for fetching only bytes that have already arrived. It can't be zero,
 /// because sockets reject a zero timeout.
 const SHORTEST_READ: Duration = Duration::from_millis(1);
-/// How often the reading thread checks on our Close:
-/// - Until our Close is requested, at most this often. The thread wakes up once per
-///   `Limits::close`, to check whether another thread has requested our Close. Without this bound,
-///   a small `Limits::close` would keep waking the threads of idle connections.
-/// - While our Close waits for other threads' messages, at least this often, to check whether those
-///   messages make progress.
+/// The interval at which the reading thread checks on our Close:
+/// - Before our Close is requested, the thread checks whether another thread has requested it. The
+///   interval is `Limits::close`, but at least this long: a smaller `Limits::close` mustn't keep
+///   waking the threads of idle connections.
+/// - While our Close waits for other threads' messages, the thread checks whether those messages
+///   make progress. The interval is at most this long.
 const CLOSE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The maximum number of reads after the deadline for the peer's last bytes. These reads fetch
 /// bytes that may have arrived in time but weren't read yet. This many reads are enough to empty
@@ -70,8 +70,8 @@ pub(crate) struct ReadHalf {
     /// The number of reads made after the deadline for the peer's last bytes, to fetch those that
     /// arrived in time. At most [`LATE_READS`].
     late_reads: u8,
-    /// Detects that the messages ahead of our Close no longer make progress. `None` until our Close
-    /// has to wait for such messages. (It's boxed, because few connections ever need it.)
+    /// Detects that the messages that must go out before our Close have stalled. `None` until our
+    /// Close has to wait for such messages. (It's boxed, because few connections ever need it.)
     stall: Option<Box<StallDetector>>,
     /// The error of the reading thread's first failed write. If reading then fails, too, `recv`
     /// returns this error instead of the read's error. `None` if no write has failed. (It's boxed,
@@ -225,8 +225,8 @@ impl ReadHalf {
         Ok(None)
     }
 
-    /// Ends reading if `done` is an error other than `TimedOut`. (A `TimedOut` only means that the
-    /// application's own timeout has passed.) Returns `done`.
+    /// Ends reading if `done`, the result of a wait for bytes, is an error other than `TimedOut`.
+    /// (A `TimedOut` only means that the application's own timeout has passed.) Returns `done`.
     fn end_reading_on_error(&mut self, done: Result<()>) -> Result<()> {
         self.over |= !matches!(done, Ok(()) | Err(Error::TimedOut));
         done
@@ -252,10 +252,10 @@ impl ReadHalf {
         self.closed_with = Some(Box::new(close));
     }
 
-    /// Writes the messages that `feed` has left in the encoder's batch, or leaves them to the
-    /// thread that holds the write lock. Then waits for the peer's bytes, even if the write failed.
-    /// Fails if no bytes arrive by the deadline `until`, if the connection is lost, or if the peer
-    /// misses the keepalive's deadline or the deadline for its Close.
+    /// Writes the encoder's batch, or leaves that to the thread that holds the write lock. Then
+    /// waits for the peer's bytes, even if the write failed. Fails if no bytes arrive by the
+    /// deadline `until`, if the connection is lost, or if the peer misses the keepalive's deadline
+    /// or the deadline for its Close.
     fn flush_and_wait(&mut self, until: Option<Deadline>) -> Result<()> {
         let flushed = self.write_half.flush_unless_busy();
         self.remember_failure(flushed);
@@ -368,8 +368,8 @@ impl ReadHalf {
 
     /// Returns the timeout for the next read while the peer has no deadline for its Close: the time
     /// until the next check of the keepalive. If another thread can request our Close during the
-    /// read, the timeout is also at most `Limits::close` (or a second, if that's longer).
-    /// Otherwise, the reading thread would enforce the deadline for the peer's Close too late.
+    /// read, the timeout is also at most `Limits::close` (or a second, if that's longer). With a
+    /// longer timeout, the reading thread would enforce the deadline for the peer's Close too late.
     fn read_timeout_without_deadline(&self) -> Duration {
         let until_next_check = self.keepalive.until_next_check();
         match self.write_half.others_may_close() {

@@ -33,8 +33,8 @@ impl Sender {
 
     /// Sends a message, and waits while the peer's buffers are full. `Ok` means that our operating
     /// system has taken the message, not that the peer has received it. Fails with `Closed` if the
-    /// connection is closing or has ended, and with `WriteTimeout` if the peer reads too slowly or
-    /// another thread's `MessageWriter` makes no progress.
+    /// connection is closing or has ended. Fails with `WriteTimeout` if the peer reads too slowly,
+    /// or if another thread's `MessageWriter` sends nothing for `Limits::write`.
     pub fn send(&self, message: impl AsMessage) -> Result<()> {
         self.write_half.send(|encoder| encoder.message(message.as_message()))
     }

@@ -2,8 +2,8 @@
 //! does each outbox.
 //!
 //! ```text
-//! what the system gives ──► read ──► free threads of each limit ──► spawn: one less
-//!                                                  └── nearly none ──► an error that names the limit
+//! read the system's limits ──► free threads of each limit ──► spawn: one free thread less
+//!                                        └── too few free ──► an error that names the limit
 //! ```
 //!
 //! A thread takes four memory mappings: its stack, the guard page below it, and the same two for

@@ -106,16 +106,15 @@ impl WebSocket {
 
     /// Sends a message, and waits while the peer's buffers are full. `Ok` means that our operating
     /// system has taken the message, not that the peer has received it. Fails with `Closed` if the
-    /// connection is closing or has ended, and with `WriteTimeout` if the peer reads too slowly or
-    /// another thread's `MessageWriter` makes no progress.
+    /// connection is closing or has ended. Fails with `WriteTimeout` if the peer reads too slowly,
+    /// or if another thread's `MessageWriter` sends nothing for `Limits::write`.
     pub fn send(&mut self, message: impl AsMessage) -> Result<()> {
         self.write_half.send(|encoder| encoder.message(message.as_message()))
     }
 
     /// Encodes a message into the connection's batch of unwritten frames. The next `send` or
     /// `flush` writes the batch, and so does a `recv` that has to wait. That way, the replies to
-    /// all messages that arrived together go out in one write. (If the batch has reached 256 KiB or
-    /// holds two messages that weren't copied, `feed` itself writes it.)
+    /// all messages that arrived together go out in one write.
     ///
     /// `feed` copies the message into the batch, with two exceptions on a server:
     /// - A [`Message`], `String` or `Vec<u8>` of at least 32 KiB that you pass by value isn't
@@ -123,6 +122,9 @@ impl WebSocket {
     /// - Any other value of at least 96 KiB is written at once if it's sent uncompressed, and so is
     ///   a [`PreparedMessage`](crate::PreparedMessage) that's still at least 96 KiB long when
     ///   compressed.
+    ///
+    /// Once the batch has reached 256 KiB or holds two messages that weren't copied, `feed` writes
+    /// it.
     pub fn feed(&mut self, mut message: impl AsMessage) -> Result<()> {
         if message.as_message().payload.len() >= LARGE {
             match message.into_message() {
@@ -159,13 +161,15 @@ impl WebSocket {
     /// stream. Our Close goes out after the outboxes' messages, and after the message of an
     /// unfinished `MessageWriter`. Messages that arrive meanwhile are dropped.
     ///
-    /// If the peer reads more slowly than [`Limits::write`](crate::Limits::write) allows, this
-    /// fails with `WriteTimeout`. Once our Close is written, the peer has `Limits::close` to
-    /// answer, or longer while it's still reading our bytes. If the peer doesn't answer, this fails
-    /// with `BytesLost` if the peer's TCP stack hasn't acknowledged our last bytes, and with
-    /// `PeerTimeout` otherwise. It also fails with `BytesLost` if the peer's Close has arrived, but
-    /// the peer's TCP stack then acknowledges nothing more for `Limits::close`. (This is noticed
-    /// only on a connection that has sent at least 64 KiB. The lost bytes may be our Close alone.)
+    /// Fails with `WriteTimeout` if the peer reads more slowly than
+    /// [`Limits::write`](crate::Limits::write) allows.
+    ///
+    /// Once our Close is written, the peer has `Limits::close` to answer, or longer while it's
+    /// still reading our bytes. If the peer doesn't answer, this fails with `BytesLost` if the
+    /// peer's TCP stack hasn't acknowledged our last bytes, and with `PeerTimeout` otherwise. On a
+    /// connection that has sent at least 64 KiB, this also fails with `BytesLost` if the peer
+    /// answers, but its TCP stack then acknowledges nothing more for `Limits::close`. The lost
+    /// bytes may be our Close alone.
     ///
     /// Fails with `Closed` if the connection has already ended without a Close from either end.
     ///

@@ -56,9 +56,8 @@ const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
 /// reset, which could destroy our own Close. (We read longer while the peer's TCP stack is still
 /// acknowledging our bytes.)
 const STRAY_BYTES_TIMEOUT: Duration = Duration::from_millis(10);
-/// A thread may have to wait until our Close is sent, or until another thread has sent the last
-/// fragment of its message. This is how often the waiting thread checks that the connection still
-/// makes progress.
+/// How often a waiting thread checks whether the connection has stalled. The thread waits until our
+/// Close is sent, or until another thread's `MessageWriter` has ended its message.
 const PROGRESS_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The sending side of one connection. All the connection's threads share it.
@@ -153,7 +152,8 @@ impl WriteHalf {
     }
 
     /// Like `feed`, but for an outbox's thread: a queued message goes out even after our Close has
-    /// been requested. If a message is open, this waits for its end, without a time limit.
+    /// been requested. While a `MessageWriter` is in the middle of a message, this waits, without a
+    /// time limit.
     pub(crate) fn feed_queued<'a>(
         &self,
         encode: impl FnOnce(&mut Encoder) -> std::result::Result<&'a [u8], Misuse>,
@@ -189,8 +189,8 @@ impl WriteHalf {
     }
 
     /// Writes the frames that `feed` has left in the encoder's batch, then the pending pong and
-    /// Close, if any. Waits for the write lock. Fails with `Closed`, as `send` does, if the
-    /// connection has ended without our Close, because the batch is then lost.
+    /// Close, if any. Waits for the write lock. Fails with `Closed` if the connection has ended
+    /// without our Close, because the batch is then lost.
     pub(crate) fn flush(&self) -> Result<()> {
         let mut encoder = self.lock();
         self.write(&mut encoder, &[])?;
@@ -239,9 +239,9 @@ impl WriteHalf {
         self.advance_close()
     }
 
-    /// Answers the peer's Close with ours, without waiting for the write lock. A server then shuts
-    /// down its side of the stream: this call does so if our Close is already written, and
-    /// otherwise the thread that writes our Close does.
+    /// Answers the peer's Close with ours, without waiting for the write lock. A server's side of
+    /// the stream is then shut down: by this call if our Close is already written, and otherwise by
+    /// the thread that writes it.
     pub(crate) fn answer_close(&self, close: Close) {
         self.ending.set_peer_side(PeerSide::Closed);
         self.shut_down_if_our_turn();
@@ -262,19 +262,19 @@ impl WriteHalf {
         }
     }
 
-    /// Fails the connection after the peer has broken a rule: requests `close`, which waits for no
-    /// queued or open message. The thread that writes this Close then shuts down our side of the
-    /// stream.
+    /// Fails the connection after the peer has broken a rule: requests `close`, which waits neither
+    /// for queued messages nor for a `MessageWriter`. The thread that writes this Close then shuts
+    /// down our side of the stream.
     pub(crate) fn fail(&self, close: Close) {
         self.ending.set_peer_side(PeerSide::BrokeRule);
         self.shut_down_if_our_turn();
         let _ = self.request_close(CloseRequest::immediate(close, self.limits.close));
     }
 
-    /// Like `request_close`, but waits only about 10 ms if the peer's buffers are full. A server
-    /// uses this when it drains or stops, because slow peers mustn't hold up thousands of
-    /// connections. Bytes that don't go out in this time stay in the encoder's batch, for the next
-    /// thread that writes.
+    /// Requests our Close and sends it if it's due, but waits only about 10 ms if the peer's
+    /// buffers are full. A server uses this when it drains or stops, because slow peers mustn't
+    /// hold up thousands of connections. Bytes that don't go out in this time stay in the encoder's
+    /// batch, for the next thread that writes.
     pub(crate) fn request_close_briefly(&self, request: CloseRequest) {
         self.apply(EndEvent::CloseRequested(request));
         self.make_close_pending_if_due();
@@ -307,8 +307,8 @@ impl WriteHalf {
     /// Sends our Close if it has been requested and nothing is left to send before it.
     ///
     /// A thread must call this after it has requested the Close, and after it has finished anything
-    /// that must be sent first: an outbox's messages, an open message, or the handler's reply. That
-    /// way, the last of these threads sends the Close.
+    /// that must be sent first: an outbox's messages, a `MessageWriter`'s message, or the handler's
+    /// reply. That way, the last of these threads sends the Close.
     pub(crate) fn advance_close(&self) -> Result<()> {
         if self.ending.is_close_requested() {
             self.make_close_pending_if_due();
@@ -317,8 +317,8 @@ impl WriteHalf {
     }
 
     /// Makes our Close pending if it no longer has to wait for the handler, for the outboxes'
-    /// queues, or for an open message. (This is a separate function, so that its stack frame takes
-    /// no memory while a thread waits.)
+    /// queues, or for a `MessageWriter`'s message. (This is a separate function, so that its stack
+    /// frame takes no memory while a thread waits.)
     #[inline(never)]
     fn make_close_pending_if_due(&self) {
         if self.waits_in_recv.load(SeqCst) {
@@ -349,9 +349,9 @@ impl WriteHalf {
         self.others_may_close.load(SeqCst)
     }
 
-    /// Records whether the reading thread waits in `recv` for the peer's bytes. With `waits`, this
-    /// also sends our Close if it has become due, because the Close may have waited for the
-    /// handler.
+    /// Records whether the reading thread waits in `recv` for the peer's bytes. If `waits` is
+    /// `true`, this also sends our Close if it has become due, because the Close may have waited
+    /// for the handler.
     #[inline]
     pub(crate) fn set_waits_in_recv(&self, waits: bool) {
         self.waits_in_recv.store(waits, SeqCst);
@@ -383,9 +383,9 @@ impl WriteHalf {
         self.flush_pending()
     }
 
-    /// Frees the encoder memory that an idle connection doesn't need, unless a message is open or
-    /// another thread is using the encoder. Either way, this then sends the pending pong and Close,
-    /// if any, and fails only if that write fails.
+    /// Frees the encoder memory that an idle connection doesn't need, unless a `MessageWriter` is
+    /// in the middle of a message or another thread is using the encoder. In any case, this then
+    /// sends the pending pong and Close, if any, and fails only if that write fails.
     pub(crate) fn free_idle_memory(&self) -> Result<()> {
         // An open message still needs the compressor's memory.
         if let Some(mut encoder) = self.try_lock()
@@ -531,8 +531,8 @@ impl WriteHalf {
     }
 
     /// Stops the encoder once the connection has ended, so that a thread that still waits for the
-    /// lock receives an error. If another thread holds the lock, that thread's next write fails, and
-    /// stops the encoder.
+    /// write lock receives an error. If another thread holds the lock, that thread's next write
+    /// fails, and stops the encoder.
     fn stop_encoder_unless_busy(&self) {
         if let Some(mut encoder) = self.try_lock() {
             encoder.stop();
@@ -543,10 +543,10 @@ impl WriteHalf {
     /// that the peer receives our Close and not a reset. If the Close can't be sent, aborts the
     /// connection instead. A second call does nothing.
     ///
-    /// Returns the error of `unanswered_close_error` if our Close was sent but the peer doesn't end
-    /// the stream in time, and `None` otherwise. If the peer's Close had already arrived and we had
-    /// sent less than 64 KiB, this always returns `None`, because the peer then has only
-    /// [`STRAY_BYTES_TIMEOUT`] to end the stream.
+    /// Returns `BytesLost` or `PeerTimeout` if our Close was sent but the peer doesn't end the
+    /// stream in time (see `unanswered_close_error`), and `None` otherwise. If the peer's Close had
+    /// already arrived and we had sent less than 64 KiB, this always returns `None`, because the
+    /// peer then has only [`STRAY_BYTES_TIMEOUT`] to end the stream.
     pub(crate) fn close_and_linger(&self, close: Close) -> Option<Error> {
         let mut unanswered = None;
         let _ = self.request_close(CloseRequest::when_drained(close, self.limits.close));
@@ -589,9 +589,9 @@ impl WriteHalf {
     }
 
     /// Waits until our Close is written or can no longer be written, and returns our end's state.
-    /// Meanwhile, other threads may write the messages that go out before the Close, each at the
-    /// minimum write rate. If those messages make no progress for `Limits::write`, the Close no
-    /// longer waits for them. If nothing is written for another `Limits::write`, this gives up.
+    /// Meanwhile, other threads may write the messages that go out before the Close. If they write
+    /// nothing for `Limits::write`, the Close no longer waits for those messages. If nothing is
+    /// written for another `Limits::write`, this gives up.
     fn flush_until_close_sent(&self) -> OurSide {
         let mut stall = StallDetector::new(self.limits.write);
         let mut has_hurried = false;
@@ -613,7 +613,7 @@ impl WriteHalf {
     }
 
     /// Makes a requested Close due at once, because the messages that should go out before it have
-    /// made no progress for too long. Does nothing if no requested Close is waiting.
+    /// stalled. Does nothing if no requested Close is waiting.
     pub(crate) fn make_close_due_now(&self) {
         if let OurSide::Requested(request) = self.ending.our_side() {
             log::info!("{} closes, though not all that goes before it is sent", self.id);
@@ -654,10 +654,10 @@ impl WriteHalf {
         lock(&self.encoder)
     }
 
-    /// Locks the encoder for a new message, once no other message is open. Fails with `Closed` if
-    /// the connection is ending, unless our Close still waits for the handler's reply. Fails with
-    /// `WriteTimeout` if the open message makes no progress for `Limits::write`, and with `Misuse`
-    /// if the calling thread itself has opened that message.
+    /// Waits while a `MessageWriter` is in the middle of a message, then locks the encoder for a
+    /// new one. Fails with `Closed` if the connection is ending, unless our Close still waits for
+    /// the handler's reply. Fails with `WriteTimeout` if the writer sends nothing for
+    /// `Limits::write`, and with `Misuse` if the writer belongs to the calling thread.
     #[inline]
     pub(crate) fn lock_for_new_message(&self) -> Result<MutexGuard<'_, Encoder>> {
         let encoder = self.lock_between_messages()?;
@@ -669,9 +669,10 @@ impl WriteHalf {
         Err(Error::Closed)
     }
 
-    /// Locks the encoder once no message is open, because fragments of two messages must not mix
-    /// (§5.4). Fails with `WriteTimeout` if the open message makes no progress for `Limits::write`,
-    /// and with `Misuse` if the calling thread itself has opened that message.
+    /// Waits while a `MessageWriter` is in the middle of a message, because fragments of two
+    /// messages must not mix (§5.4). Then locks the encoder. Fails with `WriteTimeout` if the
+    /// writer sends nothing for `Limits::write`, and with `Misuse` if the writer belongs to the
+    /// calling thread.
     #[inline]
     fn lock_between_messages(&self) -> Result<MutexGuard<'_, Encoder>> {
         let encoder = self.lock();
@@ -681,10 +682,10 @@ impl WriteHalf {
         }
     }
 
-    /// Releases the encoder until the open message is finished, then locks the encoder again. Fails
-    /// with `Closed` if the connection ends without our Close, with `WriteTimeout` if the open
-    /// message makes no progress for `Limits::write`, and with `Misuse` if the calling thread itself
-    /// has opened that message.
+    /// Unlocks the encoder, waits until the `MessageWriter` has ended its message, then locks the
+    /// encoder again. Fails with `Closed` if the connection ends without our Close, with
+    /// `WriteTimeout` if the writer sends nothing for `Limits::write`, and with `Misuse` if the
+    /// writer belongs to the calling thread.
     #[cold]
     fn wait_between_messages<'a>(
         &'a self,
@@ -704,9 +705,10 @@ impl WriteHalf {
         Ok(encoder)
     }
 
-    /// Returns whether the messages that a thread waits for have made no progress for
-    /// `Limits::write`. The thread must pass the same detector again and again while it waits. If
-    /// the write lock is free, this also writes what's left to write (see `is_writing`).
+    /// Returns whether the messages that the calling thread waits for have stalled for
+    /// `Limits::write`. The thread must pass the same detector, `stall`, each time it checks. If
+    /// the write lock is free, this also writes the encoder's batch, and sends the pending pong and
+    /// Close, if any.
     pub(crate) fn has_stalled(&self, stall: &mut StallDetector) -> bool {
         let sent = self.traffic.messages_sent() + self.message.fragments_sent();
         stall.has_stalled(sent, self.is_writing())
@@ -715,9 +717,9 @@ impl WriteHalf {
     /// Returns whether another thread holds the write lock. Such a thread is in the middle of a
     /// write, because it waits for nothing else while it holds the lock.
     ///
-    /// If the lock is free, this call takes it for a moment. In that moment, the reading thread may
-    /// leave its pong, its Close or the batch to the thread that holds the lock. Therefore this
-    /// call also writes the encoder's batch, and sends the pending pong and Close, if any.
+    /// If the lock is free, this call takes it for a moment. The reading thread may then find the
+    /// lock taken, and leave its pong, its Close or the batch to this thread. Therefore this call
+    /// also writes the encoder's batch, and sends the pending pong and Close, if any.
     pub(crate) fn is_writing(&self) -> bool {
         let Some(mut encoder) = self.try_lock() else { return true };
         // A failed write ends the connection, so the calling thread then sees the new state.
@@ -736,7 +738,7 @@ impl WriteHalf {
     }
 }
 
-/// Collects the slices to write, in order: those of the batch, then `after_batch`. Skips empty
+/// Collects the slices to write, in order: the encoder's batch, then `after_batch`. Skips empty
 /// slices.
 #[inline]
 fn collect_slices<'a, 's>(

@@ -39,7 +39,7 @@ struct Queue {
 
 /// An annotation or a marker in the explainer's queue.
 struct QueueItem {
-    /// The number of annotations that were dropped just before this item.
+    /// The number of annotations that were dropped just before this queue item.
     omitted: u64,
     content: Content,
 }

@@ -24,8 +24,8 @@ pub struct RenewableDeadline {
     /// renew it, because asking for the number of unacknowledged bytes takes 100 ms.
     has_expired: bool,
     /// The number of our bytes that the peer's TCP stack had not acknowledged when the deadline
-    /// last passed. `u64::MAX` until such a number is known, so that the first one counts as
-    /// progress.
+    /// last passed. `u64::MAX` until such a number is known, so that the first known number counts
+    /// as a decrease.
     unacknowledged: u64,
 }
 
@@ -79,8 +79,8 @@ impl RenewableDeadline {
 
     /// Renews the deadline if renewals are left, and if the peer has sent bytes or acknowledged
     /// ours since the last renewal. Also renews it if the number of unacknowledged bytes was known
-    /// before and can't be read now, because that doesn't show that the peer is stuck. Returns
-    /// whether the deadline was renewed.
+    /// before and can't be read now, because a failed reading doesn't show that the peer is stuck.
+    /// Returns whether the deadline was renewed.
     fn renew_if_alive(&mut self, stream: &dyn Stream) -> bool {
         if self.renewals == 0 || (self.has_expired && !self.is_alive) {
             return false;

@@ -58,8 +58,8 @@ pub(crate) fn unacknowledged(stream: &TcpStream) -> Option<u64> {
     }
 }
 
-/// The answer to the question how many bytes of a connection are unacknowledged: their number, or
-/// the time to wait before asking again.
+/// What a thread learns when it asks how many of a connection's bytes are unacknowledged: their
+/// number, or the time to wait before it asks again.
 enum Answer {
     Bytes(u64),
     /// It's too early to read the table again. The thread must wait this long, and then ask again.
@@ -69,11 +69,11 @@ enum Answer {
 /// One of the operating system's connection tables (IPv4 or IPv6), and its last reading.
 struct ConnectionTable {
     path: &'static str,
-    /// `None` if there was no reading yet, or if the last one failed.
+    /// The last reading of this table. `None` if there was none yet, or if it failed.
     reading: Option<Reading>,
 }
 
-/// What one reading of the kernel's connection table has shown: when it was made, and how many bytes
+/// One reading of the operating system's connection table: when it was made, and how many bytes
 /// were unacknowledged on each connection.
 struct Reading {
     began: Instant,
@@ -90,9 +90,10 @@ impl ConnectionTable {
         ConnectionTable { path, reading: None }
     }
 
-    /// Answers a question that was asked at the time `asked`. Uses the last reading if that began
-    /// later. Otherwise, reads the table, or returns [`Answer::In`] if it's too early for a new
-    /// reading. Fails if the table can't be read.
+    /// Answers how many bytes of a connection are unacknowledged, for a thread that asked at the
+    /// time `asked`. Uses the last reading of the table if it began no earlier. Otherwise, reads
+    /// the table, or returns [`Answer::In`] if it's too early for a new reading. Fails if the table
+    /// can't be read.
     fn answer(
         &mut self,
         asked: Instant,

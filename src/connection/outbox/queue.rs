@@ -24,7 +24,7 @@ pub(crate) struct Queue {
 struct State {
     queued: VecDeque<PreparedMessage>,
     /// The number of messages that the outbox's thread has taken out and not sent yet. They still
-    /// count towards the bound.
+    /// count towards the queue's bound.
     being_sent: usize,
     /// The total payload size, in bytes, of the messages in `being_sent`.
     bytes_being_sent: usize,
@@ -73,7 +73,8 @@ impl Queue {
     }
 
     /// Waits until messages are queued, then removes and returns all of them. They count towards
-    /// the bound until `note_sent` is called. Returns `None` once the queue is closed and empty.
+    /// the queue's bound until `note_sent` is called. Returns `None` once the queue is closed and
+    /// empty.
     pub(crate) fn take_all(&self) -> Option<VecDeque<PreparedMessage>> {
         let mut state = lock(&self.state);
         while state.queued.is_empty() && !state.closed {
@@ -85,7 +86,7 @@ impl Queue {
     }
 
     /// Records that the outbox's thread has sent the messages that it took out. They no longer
-    /// count towards the bound.
+    /// count towards the queue's bound.
     pub(crate) fn note_sent(&self) {
         let mut state = lock(&self.state);
         (state.being_sent, state.bytes_being_sent) = (0, 0);

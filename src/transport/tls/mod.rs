@@ -237,8 +237,8 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
 }
 
 /// Reads a PEM file. If there's no such file, or if this process may not read it, a later attempt
-/// fails in the same way, so the error is a `Tls`. Any other error may pass, such as that of a
-/// process without a free file descriptor, so it's an `Io`.
+/// fails in the same way, so the error is a `Tls`. Any other failure may be temporary, such as that
+/// of a process without a free file descriptor, so the error is an `Io`.
 fn read_file(path: &Path) -> Result<Vec<u8>> {
     use io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied};
     std::fs::read(path).map_err(|error| match error.kind() {
@@ -254,8 +254,8 @@ fn no_certificate(what: impl fmt::Display, error: impl fmt::Display) -> Error {
 }
 
 /// Returns whether this certificate may sign others (`CA:TRUE`). Some clients, such as those that
-/// use rustls, refuse such a certificate as a server's own. A rustls server doesn't run that check
-/// on its own certificate, so this function does.
+/// use rustls, refuse such a certificate as a server's own. A rustls server doesn't check its own
+/// certificate for that, so this function does.
 fn is_root(certificate: &CertificateDer<'_>) -> bool {
     let Ok(certificate) = ParsedCertificate::try_from(certificate) else { return false };
     let roots = RootCertStore::empty();
@@ -277,8 +277,8 @@ fn root_as_certificate() -> Diagnostic {
     Diagnostic::about("a root used as a certificate", "`CA:TRUE` in the server's own certificate")
 }
 
-/// If an alert from the server caused this error of a client's read or write, returns an [`Error`]
-/// that names the alert; otherwise `None`. Such an alert may come after the handshake: with TLS 1.3,
+/// Returns an [`Error`] that names the server's alert, if an alert caused this error of a client's
+/// read or write. Returns `None` otherwise. The alert may come after the handshake: with TLS 1.3,
 /// the client completes its handshake before the server has checked the client's certificate.
 pub(crate) fn late_alert(error: &io::Error) -> Option<Error> {
     match error.get_ref()?.downcast_ref()? {
@@ -303,9 +303,9 @@ fn failed(failure: HandshakeFailure, role: Role) -> Error {
 }
 
 /// Returns a client's error for a server whose first bytes aren't TLS. They may be a plain 503 from
-/// a server that is stopping or has no thread left. But anyone on the network path can send such
+/// a server that is stopping or has no thread left, but anyone on the network path can send such
 /// bytes. Therefore the error holds only the status and the quoted status line, not the headers or
-/// the body. It tells the client only whether to try again later, which harms no one.
+/// the body. The client learns only whether to try again later, which harms no one.
 fn not_tls(bytes: &[u8]) -> Error {
     let text = String::from_utf8_lossy(bytes);
     let line = text.lines().next().unwrap_or_default();
@@ -320,9 +320,9 @@ fn not_tls(bytes: &[u8]) -> Error {
     }
 }
 
-/// Converts a rustls error, such as one about an untrusted certificate, to an [`Error`] with a
-/// diagnostic. `role` is our end's role: at a server, the same error may have another cause than at
-/// a client.
+/// Converts a rustls error, such as one about an untrusted certificate, to an [`Error`] that
+/// explains the cause. `role` is our end's role: on a server, the same rustls error may have
+/// another cause than on a client.
 fn disagreed(error: rustls::Error, role: Role) -> Error {
     use rustls::Error::{AlertReceived, InvalidCertificate, NoCertificatesPresented};
     const DAY: u64 = 24 * 60 * 60;

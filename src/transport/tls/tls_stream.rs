@@ -39,8 +39,8 @@ use crate::transport::lock::lock;
 use crate::transport::stream::{PartOfRecord, Stream, is_timeout};
 
 /// The write timeout for the last TLS record that this end sends after the handshake (an alert or a
-/// close_notify). After an alert that ends the handshake, it's also the maximum time to wait for
-/// the peer to close, but not beyond the handshake's deadline.
+/// close_notify). If the handshake fails and this end sends an alert, this is also the maximum time
+/// to wait for the peer to close, unless the handshake's deadline is earlier.
 const LAST_RECORD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A TLS stream: it encrypts and decrypts the bytes that pass through an underlying stream. Several
@@ -141,8 +141,8 @@ pub(crate) fn handshake(
     Ok(TlsStream { stream, tls, arrived, sealed })
 }
 
-/// If `arrived` begins like an HTTP response, reads on until the status is complete or the stream
-/// ends.
+/// If the bytes in `arrived` begin like an HTTP response, reads on until they include its status or
+/// the stream ends.
 fn read_on_to_status(
     arrived: &mut Buffer,
     stream: &dyn Stream,
@@ -161,8 +161,8 @@ fn read_on_to_status(
     Ok(())
 }
 
-/// Moves bytes from `arrived` to rustls, as many as it takes in one call. rustls then validates and
-/// decrypts them.
+/// Moves bytes from `arrived` to rustls, as many as rustls takes in one call. rustls then validates
+/// and decrypts them.
 fn feed_rustls(
     tls: &mut Connection,
     arrived: &mut Buffer,
@@ -218,9 +218,8 @@ impl TlsStream {
         checked.map(|()| None).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
     }
 
-    /// Decrypts records, as `decrypt` does. If that fails, sends the peer an alert that names the
-    /// reason, unless another thread is writing, or an earlier write stopped in the middle of a
-    /// record.
+    /// Calls `decrypt`. If that fails, sends the peer an alert that names the reason, unless
+    /// another thread is writing, or an earlier write stopped in the middle of a record.
     fn decrypt_or_alert(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
         let decrypted = self.decrypt(arrived, into);
         if decrypted.is_err() {
