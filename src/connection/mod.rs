@@ -14,7 +14,7 @@
 //! threads of both ends waited for their write locks, neither end would read any more. Then the
 //! threads that hold those locks could never finish their writes.
 //!
-//! Read the files in this order; each imports only those above it.
+//! Read this folder's files in this order; each imports only files above it.
 //!
 //! | file | the question it answers |
 //! |---|---|

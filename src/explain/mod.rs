@@ -23,7 +23,7 @@
 //! bytes and detect broken rules. It adds where each field is, and says in words what the field
 //! means. The [map](crate) shows where this folder belongs.
 //!
-//! Read its files in this order. Each imports only files above it.
+//! Read this folder's files in this order. Each imports only files above it.
 //!
 //! | file | the question it answers |
 //! |---|---|

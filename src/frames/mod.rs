@@ -5,7 +5,7 @@
 //! bytes ◄── batch  ◄── encoder: header ◄─ mask   ◄─ (deflate) ◄── MessageRef, ping, pong, close
 //! ```
 //!
-//! Read this folder's files in this order, because each file imports only those above it.
+//! Read this folder's files in this order; each imports only files above it.
 //!
 //! | file | the question it answers |
 //! |---|---|

@@ -9,7 +9,7 @@
 //! A read must end before its [`deadline`]. A write must keep up the [`min_write_rate`]. At the
 //! end, a [`lingering_close`] lets the peer read our last bytes.
 //!
-//! Read its files in this order; each imports only those above it.
+//! Read this folder's files in this order; each imports only files above it.
 //!
 //! | file | the question it answers |
 //! |---|---|
