@@ -4,9 +4,9 @@
 //! any thread ──► outbox: try_send ──► queue ──► the outbox's thread ──► write half ──► peer
 //! ```
 //!
-//! Read this folder's files in this order; each imports only files above it. Read the write half between
-//! `queue.rs` and `outbox.rs`: it uses the queues, because it sends our Close only after the queued
-//! messages.
+//! Read this folder's files in this order; each imports only files above it. Read the write half
+//! between `queue.rs` and `outbox.rs`: it uses the queues, because it sends our Close only after
+//! the queued messages.
 //!
 //! | file | the question it answers |
 //! |---|---|
