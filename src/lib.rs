@@ -182,8 +182,8 @@ pub use rustls;
 /// Connects to a server and opens a WebSocket. The URL is `ws://host[:port][/path][?query]`, or
 /// `wss://` for TLS. Blocks until the WebSocket is open. Fails with [`Rejected`](Error::Rejected)
 /// if the server rejects the handshake, and with [`PeerTimeout`](Error::PeerTimeout) if the
-/// WebSocket isn't open after 10 seconds. Only the hostname lookup may take longer. For other
-/// settings, use [`Client`].
+/// WebSocket isn't open after 10 seconds. The lookup of the hostname can't be interrupted, so it may
+/// make the call take longer. For other settings, use [`Client`].
 pub fn connect(url: &str) -> Result<WebSocket> {
     Client::new(url).connect()
 }

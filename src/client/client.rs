@@ -365,8 +365,8 @@ fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result
     Err(last)
 }
 
-/// Reads the HTTP head of the server's final response. Skips interim responses, such as a 103,
-/// because the final response comes after them (RFC 9110 §15.2).
+/// Reads the HTTP head of the server's final response, which is the 101 or a rejection. Skips other
+/// 1xx responses, such as a 103, because the final response comes after them (RFC 9110 §15.2).
 fn read_answer_head(
     stream: &dyn Stream,
     buffer: &mut Buffer,

@@ -113,8 +113,9 @@ impl Drop for ThreadPermit {
     }
 }
 
-/// The thread budget: how many threads each system limit still allows. Between two readings of the
-/// limits, these numbers change with each start and end of our own threads.
+/// The thread budget: how many threads each system limit still allows. We read the limits only from
+/// time to time. In between, each thread that we start lowers these numbers by one, and each that
+/// ends raises them by one.
 struct Budget {
     limits: Vec<Limit>,
     /// The number of threads that may start before the system's limits must be read again.

@@ -1,13 +1,13 @@
 //! The encoder, a connection's sending half, turns messages into bytes (RFC 6455 §5, §6.1).
 //!
 //! Rules of this file:
-//! - The encoder only collects frames in a batch, in the order of the calls. The thread that calls
-//!   it then writes the batch to the stream.
-//! - A small payload is copied into the batch after its header. A payload of 32 KiB or more that's
-//!   neither masked nor compressed isn't copied. If the caller passes it by value, the batch takes
-//!   it over. If the caller only lends it, the encoder returns it, and the caller writes it after
-//!   the batch. (A caller that can't do so copies it into the batch with
-//!   [`append`](Encoder::append).)
+//! - The encoder only collects frames in a batch, in the order of the calls. The calling thread then
+//!   writes the batch to the stream.
+//! - The encoder copies a payload into the batch, after the frame's header. The exception is a
+//!   payload of 32 KiB or more that's neither masked nor compressed. If the caller passes it by
+//!   value, the batch takes it over. If the caller passes a reference, the encoder hands the payload
+//!   back, and the caller writes it right after the batch. (A caller that can't do so copies the
+//!   payload into the batch with [`append`](Encoder::append).)
 //! - A client masks each frame with a fresh key of four unpredictable bytes (§5.3, §10.3). The
 //!   caller passes in the source of these bytes, so that a test can pass a fixed key.
 //! - If both ends agreed on compression, a sufficiently long message is compressed as it enters the

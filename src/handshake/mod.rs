@@ -1,4 +1,4 @@
-//! How does an HTTP request become a WebSocket, at both ends?
+//! How do a client and a server turn an HTTP connection into a WebSocket?
 //!
 //! ```text
 //!  client: url ──► request ─────────────────────► server: decide

@@ -17,10 +17,10 @@ pub(crate) struct PageSlots(AtomicUsize);
 pub(crate) struct PageSlot<'a>(&'a PageSlots);
 
 impl PageSlots {
-    /// Reserves a slot for one more page. Returns `None` if `most` pages are already being
+    /// Reserves a slot for one more page. Returns `None` if `limit` pages are already being
     /// generated.
-    pub(crate) fn reserve(&self, most: usize) -> Option<PageSlot<'_>> {
-        let one_more = |making| (making < most).then_some(making + 1);
+    pub(crate) fn reserve(&self, limit: usize) -> Option<PageSlot<'_>> {
+        let one_more = |making| (making < limit).then_some(making + 1);
         self.0.fetch_update(SeqCst, SeqCst, one_more).ok().map(|_| PageSlot(self))
     }
 }

@@ -44,8 +44,8 @@ pub(crate) struct Registry {
     /// Signals that a connection has closed, or that a client has been answered. Threads wait for
     /// it with the lock of `open`.
     pub(super) one_closed: Condvar,
-    /// The number of clients that `serve` has accepted but not answered yet. Each has an
-    /// [`UnansweredGuard`].
+    /// The number of clients that `serve` has accepted, and whose request has no response yet. Each
+    /// has an [`UnansweredGuard`], which subtracts the client when it's dropped.
     unanswered: AtomicUsize,
     /// The server's [`Phase`], as a number that threads can read and advance without a lock.
     phase: AtomicU8,

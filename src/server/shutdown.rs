@@ -72,10 +72,10 @@ impl Registry {
         self.begin_stopping(is_first);
     }
 
-    /// Wakes the threads that wait in `shut_down` and `drain`: `shut_down` then uses the current
-    /// grace period, and `drain` ends. `is_first` tells whether the stopping phase has only just
-    /// begun. If so, this function also starts a thread that closes the connections. If `serve` is
-    /// in its accept loop, another thread wakes it.
+    /// Wakes the threads that wait in `shut_down`, which then use the current grace period, and in
+    /// `drain`, which then return. If the stopping phase has only just begun (`is_first`), also
+    /// starts a thread that closes the connections, and, while `serve` is in its accept loop, a
+    /// second thread that wakes it.
     fn begin_stopping(self: &Arc<Self>, is_first: bool) {
         // `shut_down` still uses the old deadlines, and `drain` waits for its next batch.
         let open = lock(&self.open);

@@ -37,7 +37,8 @@ struct Queue {
     omitted: Arc<AtomicU64>,
 }
 
-/// An annotation or a marker in the explainer's queue.
+/// An item in the explainer's queue: an annotation to print, or a marker that shows when all the
+/// annotations before it are printed.
 struct QueueItem {
     /// The number of annotations that were dropped just before this queue item.
     omitted: u64,

@@ -54,8 +54,8 @@ impl RenewableDeadline {
         RenewableDeadline { deadline, each, renewals, ..RenewableDeadline::until(deadline) }
     }
 
-    /// Returns whether renewals are left. If so, a peer that sends bytes or acknowledges ours gets
-    /// more time.
+    /// Returns whether the deadline may be renewed again. If so, a peer that sends bytes, or
+    /// acknowledges ours, gets more time.
     pub fn may_be_renewed(&self) -> bool {
         self.renewals > 0
     }

@@ -51,8 +51,8 @@ pub struct Tap<S: Stream> {
     /// Whether the server's response to the handshake has been explained. From then on, our bytes
     /// no longer affect how to explain the peer's bytes, so a read needn't lock `writing`.
     is_open: AtomicBool,
-    /// The state of the explaining code, and the sink. `None` after a panic in that code: the
-    /// explanations then stop, but the connection continues.
+    /// The explainer's state, and the sink that receives its annotations. `None` after a panic in
+    /// the explainer: the explanations then stop, but the connection continues.
     explaining: Mutex<Option<Explanation>>,
 }
 

@@ -18,8 +18,8 @@ use crate::frames::message::MessageKind;
 
 /// The bit in a DEFLATE block's first byte that marks the last block of a stream.
 const BFINAL: u8 = 0b0000_0001;
-/// The bits in a DEFLATE block's first byte that contain the block's type, which decides how the
-/// block is encoded.
+/// Masks the two bits of a DEFLATE block's type in the block's first byte. The type says how the
+/// block is encoded: stored, or with fixed or dynamic Huffman codes.
 const BTYPE: u8 = 0b0000_0110;
 /// The five bits after the type in a DEFLATE block's first byte. Depending on the type, they
 /// contain padding, codes, or the start of a table.

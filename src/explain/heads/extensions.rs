@@ -157,9 +157,9 @@ pub enum Negotiation<'a> {
 }
 
 impl<'a> Negotiation<'a> {
-    /// Creates the context for a line in a response. `head` is the response's head, or `None` if it
-    /// can't be parsed. `offers` are the extensions that the request offers. `is_known` says
-    /// whether the explainer has seen that request.
+    /// Creates the context for explaining a header line of a response. `head` is the response's
+    /// head, or `None` if it can't be parsed. `offers` are the extensions that the request offered.
+    /// `is_known` is `false` if the explainer hasn't seen the request.
     pub fn of_answer(head: Option<&Head>, offers: &'a Offers, is_known: bool) -> Negotiation<'a> {
         let accepted = head.filter(|_| is_known).map(|head| offers.accepted_position(head));
         Negotiation::Answer { offers, accepted }

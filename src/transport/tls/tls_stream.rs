@@ -60,8 +60,8 @@ struct SealedRecords {
     records: Vec<u8>,
     /// The number of bytes of `records` that have been written to the underlying stream.
     written: usize,
-    /// The number of the caller's bytes that are sealed but not yet reported as written. After a
-    /// timeout, the caller passes these bytes again, and `write` must not seal them twice.
+    /// The number of the caller's bytes that are encrypted but not yet reported as written. After a
+    /// timeout, the caller passes these bytes again, and `write` must not encrypt them twice.
     owed: usize,
 }
 
