@@ -642,6 +642,38 @@ fn a_tunnel_without_a_descriptor_goes_on_when_there_are_some_again() {
     }
 }
 
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn a_tunnel_without_a_thread_closes_that_one_connection_and_goes_on() {
+    use std::io::Read;
+    use std::net::TcpStream;
+    use std::time::Duration;
+    // No machine has room for such a stack, so no thread of the default size can start. (The library gives its own
+    // threads a size.)
+    let tunnel = |arguments: [&str; 3]| {
+        let mut tunnel = program("15_tunnel");
+        tunnel.args(arguments).env("RUST_MIN_STACK", (1u64 << 50).to_string());
+        let mut child = tunnel.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let address = line.trim_end().rsplit([' ', '/']).next().unwrap().to_owned();
+        Running { child, stdout, address }
+    };
+    let echo = start("04_echo");
+    let mut near = tunnel(["dial", "127.0.0.1:0", &format!("ws://{}", echo.address)]);
+    for _ in 0..2 {
+        let mut tcp = TcpStream::connect(&near.address).unwrap();
+        tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        assert_eq!(tcp.read(&mut [0]).unwrap(), 0);
+        assert!(near.child.try_wait().unwrap().is_none(), "the near end has ended");
+    }
+    let far = tunnel(["serve", "127.0.0.1:0", &echo.address]);
+    let mut ws = ws101::connect(&format!("ws://{}", far.address)).unwrap();
+    assert!(ws.recv().unwrap().is_none());
+    assert_eq!(ws.closed_with().unwrap().code.0, 1013);
+}
+
 /// Time that a process has spent on a core, all its threads together.
 #[cfg(target_os = "linux")]
 fn time_on_a_core(child: &Child) -> std::time::Duration {
