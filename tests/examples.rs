@@ -483,6 +483,18 @@ fn rooms_let_in_visitors_after_a_stranger_has_asked_for_a_thousand_keys_and_forg
 
 #[cfg(feature = "tls")]
 #[test]
+fn reload_a_certificate_with_too_few_or_too_many_arguments_does_not_serve_certificates_of_its_own_instead()
+ {
+    for arguments in [&["127.0.0.1:0"][..], &["127.0.0.1:0", "certificate"], &["a", "b", "c", "d"]]
+    {
+        let output = program("18_reload_a_certificate").args(arguments).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("usage: 18_reload_a_certificate"), "{arguments:?}: {said}");
+    }
+}
+
+#[cfg(feature = "tls")]
+#[test]
 fn reload_a_certificate_changes_it_under_an_open_connection() {
     let printed = run("18_reload_a_certificate", &[]);
     let port = printed.split("127.0.0.1:").nth(1).unwrap().split('\n').next().unwrap();
