@@ -537,6 +537,27 @@ fn no_lock_of_the_server_is_held_while_it_shuts_a_stream_of_its_caller_down() {
 }
 
 #[test]
+fn a_stream_that_panics_as_a_stopping_server_aborts_it_ends_neither_serve_nor_the_other_connections_later()
+ {
+    let is_stopping = Arc::new(AtomicBool::new(false));
+    let (asked, opened) = (is_stopping.clone(), AtomicUsize::new(0));
+    let wrap = move |stream: Arc<dyn Stream>| -> Arc<dyn Stream> {
+        let (is_first, asked) = (opened.fetch_add(1, SeqCst) == 0, asked.clone());
+        let ask = Box::new(move || assert!(!is_first || !asked.load(SeqCst), "on purpose"));
+        Arc::new(Curious { stream, ask })
+    };
+    let server = serve(|server| server.wrap_stream(wrap), echo_handler);
+    // None of them answers its Close.
+    let mut peers: Vec<Peer> = (0..10).map(|_| server.open()).collect();
+    is_stopping.store(true, SeqCst);
+    run(move || server.stop(SOON)).wait().unwrap();
+    for peer in &mut peers[1..] {
+        assert_eq!(peer.read_frame().first, 0x88);
+        peer.read_end();
+    }
+}
+
+#[test]
 fn what_if_the_server_stops_with_hundreds_of_clients_that_read_nothing() {
     const MANY: usize = 400;
     let is_on = Arc::new(AtomicBool::new(false));
