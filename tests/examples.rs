@@ -306,6 +306,14 @@ fn metrics_and_health_tell_an_operator_what_happens_until_the_last_client_has_le
 }
 
 #[test]
+fn metrics_and_health_with_a_time_that_is_no_number_of_seconds_does_not_serve() {
+    let mut server = program("16_metrics_and_health");
+    let output = server.args(["127.0.0.1:1x", "1h"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("\"1h\" is no number of seconds"), "{said}");
+}
+
+#[test]
 fn a_client_of_16_metrics_and_health_that_has_lived_longest_is_asked_to_connect_again() {
     let server = start_with("16_metrics_and_health", &["1"]);
     let mut ws = ws101::connect(&format!("ws://{}", server.address)).unwrap();
