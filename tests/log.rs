@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use ws101::handshake::server::{Rules, decide};
 use ws101::http::request::Request;
-use ws101::{Client, Error, Limits, Server, Stream};
+use ws101::{Client, Error, Limits, Refusal, Response, Server, Stream};
 
 /// All lines, in their order, each behind its level.
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -128,6 +128,24 @@ fn server_logs_how_many_connections_it_aborts_when_it_stops_and_nothing_if_there
         let told: Vec<_> = lines.iter().filter(|line| line.contains("are aborted")).collect();
         assert_eq!(told.len(), linger, "{told:?}");
         assert!(told.iter().all(|line| line.starts_with("INFO 1 connections")), "{told:?}");
+    }
+}
+
+#[test]
+fn server_logs_a_page_or_refusal_that_cannot_be_sent_behind_the_number_of_its_connection() {
+    listen();
+    let server = Server::without_listener()
+        .http(|_| Some(Response::text("").header("Connection", "its page")))
+        .authorize(|_| Err(Refusal::because(205, "no page")));
+    let plain = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let upgrade = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    for (number, request) in [(1, plain), (2, upgrade)] {
+        let stream = Stuck(Mutex::new(request.into()));
+        server.accept(stream).err().expect("a page or a refusal");
+        let begin = format!("ERROR {number} a page or refusal can't be sent");
+        let lines = LINES.lock().unwrap();
+        assert!(lines.iter().any(|line| line.starts_with(&begin)), "{begin}: {lines:#?}");
     }
 }
 

@@ -316,8 +316,7 @@ impl Requester<'_> {
         };
         log::debug!("{} gets a plain HTTP answer", self.id);
         self.pending.make_evictable_for_response();
-        // If this page can't be sent, `respond_and_close` sends a 500 instead.
-        let misuse = page.head(None).err();
+        let misuse = self.why_unsendable(&page);
         if misuse.is_some() {
             self.registry.totals.count_refused(500);
         }
@@ -349,11 +348,18 @@ impl Requester<'_> {
         log::debug!("{} refused: {refusal}", self.id);
         self.pending.make_evictable_for_response();
         let response = refusal.response();
-        // If this response can't be sent, `respond_and_close` sends a 500 instead.
-        let status = response.head(None).map_or(500, |_| refusal.status());
+        let status = self.why_unsendable(&response).map_or(refusal.status(), |_| 500);
         self.registry.totals.count_refused(status);
         self.respond_and_close(response);
         refusal.into()
+    }
+
+    /// Returns why this response of the application can't be sent, and logs it. `respond_and_close`
+    /// then sends a 500 instead. Returns `None` if the response can be sent.
+    fn why_unsendable(&self, response: &Response) -> Option<Misuse> {
+        let misuse = response.head(None).err()?;
+        log::error!("{} a page or refusal can't be sent: {misuse}", self.id);
+        Some(misuse)
     }
 
     fn respond_and_close(&self, response: Response) {
@@ -402,10 +408,7 @@ fn build_websocket(
 pub(crate) fn respond_and_close(stream: &dyn Stream, response: &Response, limits: &Limits) {
     let (head, body) = match response.head(unix_time()) {
         Ok(head) => (head, response.body()),
-        Err(misuse) => {
-            log::error!("a page or refusal of this server can't be sent: {misuse}");
-            (UNSENDABLE.into(), &[][..])
-        }
+        Err(_) => (UNSENDABLE.into(), &[][..]),
     };
     if write_response(stream, &head, body, limits).is_ok() {
         lingering_close(Deadline::after(limits.close), stream);
