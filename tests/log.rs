@@ -346,6 +346,19 @@ fn server_logs_a_handlers_own_failure_at_warn() {
 
 #[cfg(feature = "tls")]
 #[test]
+fn server_logs_a_client_that_speaks_plain_http_to_its_tls_port_once() {
+    listen();
+    let made = certificate::self_signed(&["localhost"], certificate::VALID);
+    let tls = ws101::Tls::from_pem(made.certificate.as_bytes(), made.key.as_bytes()).unwrap();
+    let stream = Stuck(Mutex::new(b"GET /plain-to-a-tls-port HTTP/1.1\r\n".into()));
+    Server::without_listener().tls(tls).accept(stream).err().expect("a refusal");
+    let lines = LINES.lock().unwrap();
+    let told = lines.iter().filter(|line| line.contains("plain-to-a-tls-port"));
+    assert_eq!(told.count(), 1, "{lines:#?}");
+}
+
+#[cfg(feature = "tls")]
+#[test]
 fn server_warns_of_a_root_that_is_used_as_a_certificate_and_of_no_other_certificate() {
     listen();
     let told = || LINES.lock().unwrap().iter().filter(|line| line.contains("CA:TRUE")).count();

@@ -189,11 +189,11 @@ impl Requester<'_> {
     #[inline(never)]
     fn start_tls(&self, tls: Option<&Tls>, deadline: Deadline) -> Result<Arc<dyn Stream>> {
         let Some(tls) = tls else { return Ok(self.stream.clone()) };
-        tls.accept(self.stream.clone(), deadline).map_err(|error| {
-            log::debug!("{} {error}", self.id);
-            match error {
-                Error::Refused(refusal) => self.refuse(refusal),
-                error => error,
+        tls.accept(self.stream.clone(), deadline).map_err(|error| match error {
+            Error::Refused(refusal) => self.refuse(refusal),
+            error => {
+                log::debug!("{} {error}", self.id);
+                error
             }
         })
     }
