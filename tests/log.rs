@@ -142,7 +142,7 @@ fn server_logs_a_page_or_refusal_that_cannot_be_sent_behind_the_number_of_its_co
                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
     for (number, request) in [(1, plain), (2, upgrade)] {
         let stream = Stuck(Mutex::new(request.into()));
-        server.accept(stream).err().expect("a page or a refusal");
+        server.accept(stream).expect_err("a page or a refusal");
         let begin = format!("ERROR {number} a page or refusal can't be sent");
         let lines = LINES.lock().unwrap();
         assert!(lines.iter().any(|line| line.starts_with(&begin)), "{begin}: {lines:#?}");
@@ -351,7 +351,7 @@ fn server_logs_a_client_that_speaks_plain_http_to_its_tls_port_once() {
     let made = certificate::self_signed(&["localhost"], certificate::VALID);
     let tls = ws101::Tls::from_pem(made.certificate.as_bytes(), made.key.as_bytes()).unwrap();
     let stream = Stuck(Mutex::new(b"GET /plain-to-a-tls-port HTTP/1.1\r\n".into()));
-    Server::without_listener().tls(tls).accept(stream).err().expect("a refusal");
+    Server::without_listener().tls(tls).accept(stream).expect_err("a refusal");
     let lines = LINES.lock().unwrap();
     let told = lines.iter().filter(|line| line.contains("plain-to-a-tls-port"));
     assert_eq!(told.count(), 1, "{lines:#?}");

@@ -167,7 +167,8 @@ fn a_put_shows_nothing_that_moves_the_terminal() {
     let server = Server::bind("127.0.0.1:0").unwrap();
     let server = server.spawn(|mut ws| {
         // The file, and its SHA-1.
-        (ws.recv()?, ws.recv()?);
+        ws.recv()?;
+        ws.recv()?;
         ws.send("\u{1b}[2J")?;
         ws.recv().map(drop)
     });
