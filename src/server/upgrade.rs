@@ -136,6 +136,7 @@ pub(crate) fn upgrade(
         Decision::Switch(agreement) => agreement,
         Decision::PlainHttp => return Err(requester.serve_page(&request, options)),
     };
+    requester.log_unsupported_subprotocols(&request, &agreement);
     // 5. The permit: from here on, the connection can't be evicted.
     let permit = requester.or_refuse(requester.take_permit())?;
     // 6. The application's own check, which may be slow. A refusal frees the permit.
@@ -243,6 +244,16 @@ impl Requester<'_> {
             return None;
         }
         Some(refusal_without_head(why, is_stopping, was_evicted))
+    }
+
+    /// Logs the subprotocols that the client offers if the server supports none of them. A browser
+    /// then closes the connection at once.
+    #[inline(never)]
+    fn log_unsupported_subprotocols(&self, request: &Request, agreement: &Agreement) {
+        if agreement.subprotocol.is_none() && request.header("Sec-WebSocket-Protocol").is_some() {
+            let offered = quote(request.head().list("Sec-WebSocket-Protocol").join(", "));
+            log::debug!("{} none of {offered} is spoken here, so a browser will not stay", self.id);
+        }
     }
 
     /// Reserves a permit for the connection, and removes the connection from the pending list.
