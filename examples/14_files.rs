@@ -29,6 +29,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use sha1::{Digest, Sha1};
+use ws101::diagnostic::{escape, quote};
 use ws101::{Client, CloseCode, Error, Limits, MessageKind, Refusal, Result, Server, WebSocket};
 
 /// The largest file, in bytes, that either end accepts.
@@ -101,6 +102,7 @@ fn name_in(path: &str) -> Option<&str> {
 
 fn connect(url: &str, file: &Path, what: &str) -> Result<WebSocket> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let url = url.trim_end_matches('/');
     Client::new(format!("{url}/{name}?do={what}")).limits(limits()).connect()
 }
 
@@ -110,7 +112,7 @@ fn put(url: &str, file: &Path) -> Result<()> {
     let _guard = ctrl_c::closes(&ws);
     send(&mut ws, open)?;
     let Some(answer) = ws.recv()? else { return Err(Error::other("the file isn't stored")) };
-    println!("{}", answer.as_text().unwrap_or_default());
+    println!("{}", escape(answer.as_text().unwrap_or_default()));
     ws.close(CloseCode::NORMAL, "")
 }
 
@@ -166,7 +168,10 @@ fn create_unfinished(path: &Path, mut number: u64) -> Result<(PathBuf, File)> {
 /// Writes the message that comes into the file, and compares its SHA-1 with the one that the sender
 /// then sends. Returns the file's length and SHA-1.
 fn write_verified(ws: &mut WebSocket, mut file: File) -> Result<(u64, String)> {
-    let Some(message) = ws.recv_stream()? else { return Err(Error::other("the sender closed")) };
+    let Some(message) = ws.recv_stream()? else {
+        let reason = ws.closed_with().map_or("", |close| &close.reason);
+        return Err(Error::other(format!("the sender closed: {}", quote(reason))));
+    };
     let mut message = Summed::new(message);
     io::copy(&mut message, &mut file)?;
     let (bytes, sum) = (message.bytes, message.sum());

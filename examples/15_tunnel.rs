@@ -82,13 +82,17 @@ fn dial(listener: TcpListener, url: &str) -> Result<()> {
                     continue;
                 }
             };
-            scope.spawn(move || {
+            let carry = move || {
                 let carried = connect(url).and_then(|ws| {
                     let _guard = ctrl_c::closes(&ws);
                     tunnel(ws, tcp)
                 });
                 carried.unwrap_or_else(|error| eprintln!("{error}"));
-            });
+            };
+            // (`scope.spawn` would panic if no thread is free.)
+            if let Err(error) = thread::Builder::new().spawn_scoped(scope, carry) {
+                eprintln!("a program gets no thread: {error}");
+            }
         }
         Ok(())
     })
@@ -96,13 +100,18 @@ fn dial(listener: TcpListener, url: &str) -> Result<()> {
 
 /// Carries bytes in both directions, with a thread for each, until both have ended.
 fn tunnel(mut ws: WebSocket, tcp: TcpStream) -> Result<()> {
+    // Send each piece at once. If this setting fails, the bytes still pass, only later.
+    let _ = tcp.set_nodelay(true);
     let sender = ws.sender();
     let one_has_ended = AtomicBool::new(false);
     thread::scope(|scope| {
-        scope.spawn(|| {
+        let carry = || {
             // If the WebSocket fails, `from_websocket` gets the error, too, and returns it.
             let _ = to_websocket(&tcp, &sender, &one_has_ended);
-        });
+        };
+        if let Err(error) = thread::Builder::new().spawn_scoped(scope, carry) {
+            return ws.close(CloseCode::TRY_AGAIN_LATER, &format!("no thread: {}", error.kind()));
+        }
         let ended = from_websocket(&mut ws, &tcp, &one_has_ended);
         // If the other thread is still waiting in `read`, the shutdown ends that `read`.
         let _ = tcp.shutdown(Shutdown::Both);

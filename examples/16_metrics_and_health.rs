@@ -40,8 +40,13 @@ fn main() -> Result<()> {
     env_logger::init();
     let mut arguments = std::env::args().skip(1);
     let address = arguments.next().unwrap_or("127.0.0.1:9001".into());
-    let life = arguments.next().and_then(|seconds| seconds.parse().ok());
-    let life = life.map_or(LONGEST_LIFE, Duration::from_secs);
+    let life = match arguments.next() {
+        Some(seconds) => match seconds.parse() {
+            Ok(seconds) => Duration::from_secs(seconds),
+            Err(_) => return Err(Error::other(format!("{seconds:?} is no number of seconds"))),
+        },
+        None => LONGEST_LIFE,
+    };
 
     let limits = Limits::default();
     let most = limits.max_connections;

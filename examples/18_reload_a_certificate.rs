@@ -90,6 +90,9 @@ fn main() -> Result<()> {
         });
         return server.join();
     }
+    if !arguments.is_empty() {
+        return Err(Error::other("usage: 18_reload_a_certificate [ADDRESS CERTIFICATE KEY]"));
+    }
     let [first, second] = [(); 2].map(|()| self_signed(&["127.0.0.1"], VALID));
     let pem = (first.certificate.clone().into(), first.key.clone().into());
     let (server, current) = start("127.0.0.1:0", &pem)?;

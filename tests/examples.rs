@@ -306,6 +306,14 @@ fn metrics_and_health_tell_an_operator_what_happens_until_the_last_client_has_le
 }
 
 #[test]
+fn metrics_and_health_with_a_time_that_is_no_number_of_seconds_does_not_serve() {
+    let mut server = program("16_metrics_and_health");
+    let output = server.args(["127.0.0.1:1x", "1h"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("\"1h\" is no number of seconds"), "{said}");
+}
+
+#[test]
 fn a_client_of_16_metrics_and_health_that_has_lived_longest_is_asked_to_connect_again() {
     let server = start_with("16_metrics_and_health", &["1"]);
     let mut ws = ws101::connect(&format!("ws://{}", server.address)).unwrap();
@@ -483,6 +491,18 @@ fn rooms_let_in_visitors_after_a_stranger_has_asked_for_a_thousand_keys_and_forg
 
 #[cfg(feature = "tls")]
 #[test]
+fn reload_a_certificate_with_too_few_or_too_many_arguments_does_not_serve_certificates_of_its_own_instead()
+ {
+    for arguments in [&["127.0.0.1:0"][..], &["127.0.0.1:0", "certificate"], &["a", "b", "c", "d"]]
+    {
+        let output = program("18_reload_a_certificate").args(arguments).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("usage: 18_reload_a_certificate"), "{arguments:?}: {said}");
+    }
+}
+
+#[cfg(feature = "tls")]
+#[test]
 fn reload_a_certificate_changes_it_under_an_open_connection() {
     let printed = run("18_reload_a_certificate", &[]);
     let port = printed.split("127.0.0.1:").nth(1).unwrap().split('\n').next().unwrap();
@@ -640,6 +660,83 @@ fn a_tunnel_without_a_descriptor_goes_on_when_there_are_some_again() {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
+}
+
+/// Starts an end of a tunnel, and reads where it listens.
+fn start_tunnel(tunnel: &mut Command, arguments: [&str; 3]) -> Running {
+    tunnel.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = tunnel.spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    let address = line.trim_end().rsplit([' ', '/']).next().unwrap().to_owned();
+    Running { child, stdout, address }
+}
+
+#[test]
+fn a_tunnel_passes_on_a_small_piece_without_waiting_until_the_one_before_is_acknowledged() {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::time::{Duration, Instant};
+    // A target that answers two bytes with one. It acknowledges the first of them only 40 ms later, because it waits for
+    // the second.
+    let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target_address = target.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        let (mut tcp, _) = target.accept().unwrap();
+        while tcp.read_exact(&mut [0; 2]).and_then(|()| tcp.write_all(b"!")).is_ok() {}
+    });
+    let tunnel = |arguments: [&str; 3]| start_tunnel(&mut program("15_tunnel"), arguments);
+    let far = tunnel(["serve", "127.0.0.1:0", &target_address]);
+    let near = tunnel(["dial", "127.0.0.1:0", &format!("ws://{}", far.address)]);
+    let mut tcp = TcpStream::connect(&near.address).unwrap();
+    tcp.set_nodelay(true).unwrap();
+    tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut exchange = || {
+        let start = Instant::now();
+        tcp.write_all(b"a").unwrap();
+        // Long enough for the first byte to arrive alone.
+        std::thread::sleep(Duration::from_millis(2));
+        tcp.write_all(b"b").unwrap();
+        tcp.read_exact(&mut [0]).unwrap();
+        start.elapsed()
+    };
+    // On a machine that is busy, most of the exchanges may take long for a while.
+    let start = Instant::now();
+    loop {
+        let mut times: Vec<Duration> = (0..21).map(|_| exchange()).collect();
+        times.sort();
+        if times[10] < Duration::from_millis(30) {
+            break;
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "{times:?}");
+    }
+}
+
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn a_tunnel_without_a_thread_closes_that_one_connection_and_goes_on() {
+    use std::io::Read;
+    use std::net::TcpStream;
+    use std::time::Duration;
+    // No machine has room for such a stack, so no thread of the default size can start. (The library gives its own
+    // threads a size.)
+    let tunnel = |arguments: [&str; 3]| {
+        let mut tunnel = program("15_tunnel");
+        start_tunnel(tunnel.env("RUST_MIN_STACK", (1u64 << 50).to_string()), arguments)
+    };
+    let echo = start("04_echo");
+    let mut near = tunnel(["dial", "127.0.0.1:0", &format!("ws://{}", echo.address)]);
+    for _ in 0..2 {
+        let mut tcp = TcpStream::connect(&near.address).unwrap();
+        tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        assert_eq!(tcp.read(&mut [0]).unwrap(), 0);
+        assert!(near.child.try_wait().unwrap().is_none(), "the near end has ended");
+    }
+    let far = tunnel(["serve", "127.0.0.1:0", &echo.address]);
+    let mut ws = ws101::connect(&format!("ws://{}", far.address)).unwrap();
+    assert!(ws.recv().unwrap().is_none());
+    assert_eq!(ws.closed_with().unwrap().code.0, 1013);
 }
 
 /// Time that a process has spent on a core, all its threads together.

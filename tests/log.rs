@@ -11,9 +11,7 @@ use std::sync::{Mutex, Once};
 use std::thread;
 use std::time::Duration;
 
-use ws101::handshake::server::{Rules, decide};
-use ws101::http::request::Request;
-use ws101::{Client, Error, Limits, Server, Stream};
+use ws101::{Client, Error, Limits, Refusal, Response, Server, Stream};
 
 /// All lines, in their order, each behind its level.
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -40,37 +38,37 @@ fn listen() {
     });
 }
 
-#[test]
-fn server_logs_subprotocols_of_which_it_speaks_none_and_no_others() {
+/// Opens a connection to a server that supports only the subprotocol `spoken`. Its client offers these.
+fn offer_subprotocols(offered: &str) {
     listen();
-    let rules = Rules { subprotocols: vec!["spoken".into()], ..Rules::default() };
+    let line = match offered {
+        "" => String::new(),
+        offered => format!("Sec-WebSocket-Protocol: {offered}\r\n"),
+    };
+    let head = format!(
+        "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{line}\r\n"
+    );
+    let limits = Limits { close: Duration::ZERO, ..Limits::default() };
+    let server = Server::without_listener().limits(limits).subprotocols(["spoken"]);
+    server.accept(Stuck(Mutex::new(head.into()))).unwrap();
+}
+
+#[test]
+fn server_logs_subprotocols_of_which_it_speaks_none_behind_the_connections_number_and_no_others() {
     for (offered, is_told) in [("strange, foreign", true), ("strange, spoken", false), ("", false)]
     {
-        let line = match offered {
-            "" => String::new(),
-            offered => format!("Sec-WebSocket-Protocol: {offered}\r\n"),
-        };
-        let head = format!(
-            "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{line}\r\n"
-        );
-        LINES.lock().unwrap().retain(|line| !line.contains("spoken here"));
-        decide(&Request::parse(head.as_bytes()).unwrap(), &rules).unwrap();
-        let told = LINES.lock().unwrap().iter().any(|line| line.contains("spoken here"));
+        offer_subprotocols(offered);
+        // (Other tests log lines of this kind at the same time.)
+        let line = format!("DEBUG 1 none of \"{offered}\" is spoken here");
+        let told = LINES.lock().unwrap().iter().any(|told| told.starts_with(&line));
         assert_eq!(told, is_told, "{offered:?}");
     }
 }
 
 #[test]
 fn server_logs_a_peers_subprotocols_cut_short_and_escaped() {
-    listen();
-    let offered = (0..2_000).map(|i| format!("name{i}")).collect::<Vec<_>>().join(", ");
-    let head = format!(
-        "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Protocol: {offered}\r\n\r\n"
-    );
-    decide(&Request::parse(head.as_bytes()).unwrap(), &Rules::default()).unwrap();
+    offer_subprotocols(&(0..35).map(|i| format!("name{i}")).collect::<Vec<_>>().join(", "));
     let lines = LINES.lock().unwrap();
     let line = lines.iter().find(|line| line.contains("name0")).expect("they are logged");
     assert!(line.len() < 200, "{} bytes", line.len());
@@ -127,6 +125,24 @@ fn server_logs_how_many_connections_it_aborts_when_it_stops_and_nothing_if_there
         let told: Vec<_> = lines.iter().filter(|line| line.contains("are aborted")).collect();
         assert_eq!(told.len(), linger, "{told:?}");
         assert!(told.iter().all(|line| line.starts_with("INFO 1 connections")), "{told:?}");
+    }
+}
+
+#[test]
+fn server_logs_a_page_or_refusal_that_cannot_be_sent_behind_the_number_of_its_connection() {
+    listen();
+    let server = Server::without_listener()
+        .http(|_| Some(Response::text("").header("Connection", "its page")))
+        .authorize(|_| Err(Refusal::because(205, "no page")));
+    let plain = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let upgrade = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    for (number, request) in [(1, plain), (2, upgrade)] {
+        let stream = Stuck(Mutex::new(request.into()));
+        server.accept(stream).expect_err("a page or a refusal");
+        let begin = format!("ERROR {number} a page or refusal can't be sent");
+        let lines = LINES.lock().unwrap();
+        assert!(lines.iter().any(|line| line.starts_with(&begin)), "{begin}: {lines:#?}");
     }
 }
 
@@ -323,6 +339,19 @@ fn server_logs_a_handlers_own_failure_at_warn() {
     let lines = LINES.lock().unwrap();
     let told = lines.iter().find(|line| line.contains("the table of orders is locked"));
     assert!(told.expect("it is logged").starts_with("WARN "), "{told:?}");
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn server_logs_a_client_that_speaks_plain_http_to_its_tls_port_once() {
+    listen();
+    let made = certificate::self_signed(&["localhost"], certificate::VALID);
+    let tls = ws101::Tls::from_pem(made.certificate.as_bytes(), made.key.as_bytes()).unwrap();
+    let stream = Stuck(Mutex::new(b"GET /plain-to-a-tls-port HTTP/1.1\r\n".into()));
+    Server::without_listener().tls(tls).accept(stream).expect_err("a refusal");
+    let lines = LINES.lock().unwrap();
+    let told = lines.iter().filter(|line| line.contains("plain-to-a-tls-port"));
+    assert_eq!(told.count(), 1, "{lines:#?}");
 }
 
 #[cfg(feature = "tls")]

@@ -41,7 +41,8 @@ struct AtomicCounts {
 pub struct Counters {
     /// The number of WebSockets that were open when the snapshot was taken.
     pub open: usize,
-    /// The number of WebSockets that have been opened since the server started.
+    /// The number of WebSockets that have been opened since the server started. A connection counts
+    /// just before its 101 is sent, so a client that vanishes at that moment is included.
     pub accepted: u64,
     /// The number of requests that the server has refused, by the HTTP status of the response. A
     /// status without refusals has no entry. A client that closes without sending a byte, such as a

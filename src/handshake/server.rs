@@ -317,10 +317,6 @@ fn choose_subprotocol(head: &Head, ours: &[String]) -> Result<Option<String>, Re
     // §4.2.2: the client lists its names in order of preference. If the ends have no name in
     // common, the connection has no subprotocol.
     let chosen = offered.iter().find(|name| ours.iter().any(|one| one == *name));
-    if chosen.is_none() && !offered.is_empty() {
-        let names = || quote(offered.join(", "));
-        log::debug!("none of {} is spoken here, so a browser will not stay", names());
-    }
     Ok(chosen.map(|&name| name.to_owned()))
 }
 

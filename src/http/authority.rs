@@ -18,7 +18,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// A host and an optional port, as named in a request or a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
-    /// The host in lower case. An IPv6 address is in brackets and has no zone.
+    /// The host in lower case. An IPv6 address is in brackets, in its shortest form, without a zone.
     pub host: String,
     /// The port, or `None` if the request or URL names no port.
     pub port: Option<u16>,
@@ -53,8 +53,8 @@ impl Authority {
     }
 }
 
-/// Parses a host, and returns it in lower case. An IPv6 address must be in brackets, and its zone
-/// is dropped. Returns `None` if the text isn't a name or an IP address.
+/// Parses a host, and returns it in lower case. An IPv6 address must be in brackets. It's returned in
+/// its shortest form, without its zone. Returns `None` if the text isn't a name or an IP address.
 fn parse_host(host: &str) -> Option<String> {
     let Some(in_brackets) = host.strip_prefix('[') else {
         let is_host_byte = |b: u8| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&b);
@@ -67,8 +67,9 @@ fn parse_host(host: &str) -> Option<String> {
     let (address, zone) = in_brackets.split_once("%25").unwrap_or((in_brackets, "0"));
     let is_zone_byte = |b: u8| b.is_ascii_alphanumeric() || b"-._~%".contains(&b);
     let is_zone = !zone.is_empty() && zone.bytes().all(is_zone_byte) && escapes_are_whole(zone);
-    (is_zone && address.parse::<Ipv6Addr>().is_ok())
-        .then(|| format!("[{}]", address.to_ascii_lowercase()))
+    // The same address can be written in several ways. Browsers use the shortest one (RFC 5952).
+    let address = address.parse::<Ipv6Addr>().ok().filter(|_| is_zone)?;
+    Some(format!("[{address}]"))
 }
 
 /// Returns whether two hex digits follow each `%` in the text (RFC 3986 §2.1).
@@ -222,6 +223,18 @@ mod tests {
         assert!(is_listed("A.example") && is_listed("a.example:7") && is_listed("b.example:1"));
         assert!(is_listed("c.example") && is_listed("c.example:443") && !is_listed("c.example:1"));
         assert!(!is_listed("b.example") && !is_listed("b.example:2") && !is_listed("c.a.example"));
+    }
+
+    #[test]
+    fn a_listed_ipv6_address_matches_however_it_is_written() {
+        for listed in ["[2001:db8::1]", "[2001:0DB8:0:0:0:0:0:1]"] {
+            let hosts = Hosts::Listed(vec![listed.into()]);
+            // A browser writes it in the shortest form.
+            for asked in ["[2001:db8::1]:9001", "[2001:db8:0::0:1]:9001"] {
+                assert!(hosts.answers_for(asked), "{asked} at {listed}");
+            }
+            assert!(!hosts.answers_for("[2001:db8::2]"), "{listed}");
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ use super::upgrade::{refusal_without_room, respond_and_close};
 use crate::connection::limits::Limits;
 use crate::http::request::begins_with_head_method;
 use crate::transport::deadline::{Deadline, read_before};
-use crate::transport::stream::Stream;
+use crate::transport::stream::{Stream, is_timeout};
 
 /// The maximum number of clients that may wait for the refusing thread. Any further client is
 /// disconnected without a response.
@@ -71,9 +71,10 @@ pub(crate) fn refuse_with_503(stream: &dyn Stream, seen: &'static str, registry:
     // reset, which could destroy the response.
     let mut request = [0; 4096];
     let read = read_before(Deadline::after(TIMEOUT), stream, &mut request);
-    // A client that sent nothing and has closed receives no response. The connection with which
-    // `stop` wakes `accept` is such a client.
-    if !matches!(read, Ok(0)) {
+    // A client that sent nothing and has closed or reset its connection receives no response. The
+    // connection with which `stop` wakes `accept` is such a client.
+    let has_gone = read.map_or_else(|error| !is_timeout(&error), |count| count == 0);
+    if !has_gone {
         registry.totals.count_refused(503);
         let limits = Limits { close: TIMEOUT, ..Limits::default() };
         let response = refusal_without_room(seen).response();
@@ -130,15 +131,17 @@ mod tests {
     }
 
     /// A client that sends its request at once, and then closes. It keeps the response that it
-    /// receives.
+    /// receives. A client without a request resets its connection instead of closing it.
     struct Asking {
-        request: Mutex<&'static [u8]>,
+        request: Mutex<Option<&'static [u8]>>,
         response: Mutex<Vec<u8>>,
     }
 
     impl Stream for Asking {
         fn read(&self, mut into: &mut [u8]) -> io::Result<usize> {
-            into.write(mem::take(&mut *self.request.lock().unwrap()))
+            let mut request = self.request.lock().unwrap();
+            let left = request.as_mut().ok_or(io::ErrorKind::ConnectionReset)?;
+            into.write(mem::take(left))
         }
 
         fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -161,21 +164,23 @@ mod tests {
     #[test]
     fn a_head_request_that_is_refused_without_a_thread_gets_no_body() {
         let registry = Registry::new(None);
-        let ask = |request: &'static str| {
-            let request = Mutex::new(request.as_bytes());
+        let ask = |request: Option<&'static str>| {
+            let request = Mutex::new(request.map(str::as_bytes));
             let client = Asking { request, response: Mutex::default() };
             refuse_with_503(&client, "no thread is left", &registry);
             String::from_utf8(client.response.into_inner().unwrap()).unwrap()
         };
-        let to_get = ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        let to_get = ask(Some("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
         let (_, body) = to_get.split_once("\r\n\r\n").unwrap();
         assert!(body.contains("no thread is left"), "{to_get}");
-        let to_head = ask("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+        let to_head = ask(Some("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"));
         assert!(to_head.starts_with("HTTP/1.1 503 "), "{to_head}");
         assert!(to_head.ends_with("\r\n\r\n"), "{to_head}");
         // The head still gives the length of the body that a GET receives.
         assert!(to_head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{to_head}");
-        assert_eq!(ask(""), "", "a client that closes without a byte receives nothing");
+        assert_eq!(ask(Some("")), "", "a client that closes without a byte receives nothing");
+        // Some load balancers end their check of a port with a reset.
+        assert_eq!(ask(None), "", "and so does one that resets its connection");
         assert_eq!(registry.counters().refused, [(503, 2)].into());
     }
 

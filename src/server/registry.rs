@@ -267,6 +267,7 @@ impl Permit {
     /// Counts the connection as open, just before its 101 is written. That way, the counters always
     /// include every client that has read its 101.
     pub(crate) fn count_as_open(&self) {
+        self.registry.totals.count_opened();
         lock(&self.registry.open).insert(self.id, PermitStage::Upgrading);
     }
 
@@ -275,7 +276,6 @@ impl Permit {
     /// requests the Close at once. If the grace period is over, also aborts the connection. Returns
     /// the registry, which the close guard must notify once the connection has closed.
     pub(crate) fn register_open(mut self, write_half: &Arc<WriteHalf>) -> Arc<dyn CloseObserver> {
-        self.registry.totals.count_opened();
         lock(&self.registry.open).insert(self.id, PermitStage::Open(write_half.clone()));
         if self.registry.is_closing() {
             let Grace { close, close_by, .. } = self.registry.grace();

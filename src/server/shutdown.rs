@@ -15,6 +15,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, PoisonError};
 use std::thread;
@@ -143,7 +144,13 @@ impl Registry {
                 log::info!("{count} connections did not close in time and are aborted");
             }
             self.request_close_of_all(Urgency::Now);
-            self.open_halves().iter().for_each(|half| half.abort());
+            for half in self.open_halves() {
+                // The stream may be the application's code. If it panics, the others are aborted all
+                // the same.
+                if catch_unwind(AssertUnwindSafe(|| half.abort())).is_err() {
+                    log::error!("{} the stream panicked while it was being aborted", half.id);
+                }
+            }
             *grace_is_over = true;
         }
     }

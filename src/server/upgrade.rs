@@ -137,6 +137,7 @@ pub(crate) fn upgrade(
         Decision::Switch(agreement) => agreement,
         Decision::PlainHttp => return Err(requester.serve_page(&request, options)),
     };
+    requester.log_unsupported_subprotocols(&request, &agreement);
     // 5. The permit: from here on, the connection can't be evicted.
     let permit = requester.or_refuse(requester.take_permit())?;
     // 6. The application's own check, which may be slow. A refusal frees the permit.
@@ -190,11 +191,11 @@ impl Requester<'_> {
     #[inline(never)]
     fn start_tls(&self, tls: Option<&Tls>, deadline: Deadline) -> Result<Arc<dyn Stream>> {
         let Some(tls) = tls else { return Ok(self.stream.clone()) };
-        tls.accept(self.stream.clone(), deadline).map_err(|error| {
-            log::debug!("{} {error}", self.id);
-            match error {
-                Error::Refused(refusal) => self.refuse(refusal),
-                error => error,
+        tls.accept(self.stream.clone(), deadline).map_err(|error| match error {
+            Error::Refused(refusal) => self.refuse(refusal),
+            error => {
+                log::debug!("{} {error}", self.id);
+                error
             }
         })
     }
@@ -244,6 +245,16 @@ impl Requester<'_> {
             return None;
         }
         Some(refusal_without_head(why, is_stopping, was_evicted))
+    }
+
+    /// Logs the subprotocols that the client offers if the server supports none of them. A browser
+    /// then closes the connection at once.
+    #[inline(never)]
+    fn log_unsupported_subprotocols(&self, request: &Request, agreement: &Agreement) {
+        if agreement.subprotocol.is_none() && request.header("Sec-WebSocket-Protocol").is_some() {
+            let offered = quote(request.head().list("Sec-WebSocket-Protocol").join(", "));
+            log::debug!("{} none of {offered} is spoken here, so a browser will not stay", self.id);
+        }
     }
 
     /// Reserves a permit for the connection, and removes the connection from the pending list.
@@ -317,8 +328,7 @@ impl Requester<'_> {
         };
         log::debug!("{} gets a plain HTTP answer", self.id);
         self.pending.make_evictable_for_response();
-        // If this page can't be sent, `respond_and_close` sends a 500 instead.
-        let misuse = page.head(None).err();
+        let misuse = self.why_unsendable(&page);
         if misuse.is_some() {
             self.registry.totals.count_refused(500);
         }
@@ -350,11 +360,18 @@ impl Requester<'_> {
         log::debug!("{} refused: {refusal}", self.id);
         self.pending.make_evictable_for_response();
         let response = refusal.response();
-        // If this response can't be sent, `respond_and_close` sends a 500 instead.
-        let status = response.head(None).map_or(500, |_| refusal.status());
+        let status = self.why_unsendable(&response).map_or(refusal.status(), |_| 500);
         self.registry.totals.count_refused(status);
         self.respond_and_close(response);
         refusal.into()
+    }
+
+    /// Returns why this response of the application can't be sent, and logs it. `respond_and_close`
+    /// then sends a 500 instead. Returns `None` if the response can be sent.
+    fn why_unsendable(&self, response: &Response) -> Option<Misuse> {
+        let misuse = response.head(None).err()?;
+        log::error!("{} a page or refusal can't be sent: {misuse}", self.id);
+        Some(misuse)
     }
 
     fn respond_and_close(&self, response: Response) {
@@ -403,10 +420,7 @@ fn build_websocket(
 pub(crate) fn respond_and_close(stream: &dyn Stream, response: &Response, limits: &Limits) {
     let (head, body) = match response.head(unix_time()) {
         Ok(head) => (head, response.body()),
-        Err(misuse) => {
-            log::error!("a page or refusal of this server can't be sent: {misuse}");
-            (UNSENDABLE.into(), &[][..])
-        }
+        Err(_) => (UNSENDABLE.into(), &[][..]),
     };
     if write_response(stream, &head, body, limits).is_ok() {
         lingering_close(Deadline::after(limits.close), stream);

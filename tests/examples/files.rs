@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sha1::{Digest, Sha1};
-use ws101::{Client, Error, MessageKind, WebSocket, connect};
+use ws101::{Client, Error, MessageKind, Server, WebSocket, connect};
 
 use super::program;
 
@@ -142,4 +142,41 @@ fn no_client_puts_or_gets_a_file_under_a_temporary_name() {
             }
         }
     }
+}
+
+/// Runs `14_files` as a client. Returns whether it succeeded, what it printed, and its error.
+fn client(arguments: [&str; 3]) -> (bool, String, String) {
+    let output = program("14_files").args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.success(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_url_may_end_in_a_slash_and_a_get_of_a_missing_file_says_that_there_is_none() {
+    let server = Files::start("slash");
+    let license = concat!(env!("CARGO_MANIFEST_DIR"), "/LICENSE");
+    let (is_stored, _, error) = client(["put", &format!("{}/", server.url), license]);
+    assert!(is_stored, "{error}");
+    let missing = server.folder.join("missing");
+    let (is_received, _, error) = client(["get", &server.url, missing.to_str().unwrap()]);
+    assert!(!is_received && error.contains("there is no such file"), "{error}");
+}
+
+#[test]
+fn a_put_shows_nothing_that_moves_the_terminal() {
+    let server = Server::bind("127.0.0.1:0").unwrap();
+    let server = server.spawn(|mut ws| {
+        // The file, and its SHA-1.
+        ws.recv()?;
+        ws.recv()?;
+        ws.send("\u{1b}[2J")?;
+        ws.recv().map(drop)
+    });
+    let url = format!("ws://{}", server.unwrap().local_addr());
+    let license = concat!(env!("CARGO_MANIFEST_DIR"), "/LICENSE");
+    let (is_stored, printed, error) = client(["put", &url, license]);
+    assert!(
+        is_stored && printed.contains("[2J") && !printed.contains('\u{1b}'),
+        "{printed:?}, {error}"
+    );
 }

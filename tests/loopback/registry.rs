@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -382,14 +382,31 @@ impl Stream for Held {
     timeouts_and_shutdown_of!(stream);
 }
 
-#[test]
-fn a_connection_whose_101_is_written_after_the_grace_is_aborted_too() {
+/// A server whose first connection waits before its 101, until something comes through the channel.
+fn held() -> (Running, Sender<()>) {
     let (go, wait) = channel();
     let wait = Mutex::new(Some(wait));
     let held = move |stream| -> Arc<dyn Stream> {
         Arc::new(Held { stream, go: Mutex::new(wait.lock().unwrap().take()) })
     };
-    let server = serve(|server| server.wrap_stream(held), echo_handler);
+    (serve(|server| server.wrap_stream(held), echo_handler), go)
+}
+
+#[test]
+fn a_client_that_has_read_its_101_is_counted_as_open_and_as_accepted() {
+    let (server, go) = held();
+    let mut peer = server.dial();
+    peer.write(request(&[]));
+    // The 101 isn't written yet.
+    server.wait_until(|counters| counters.open == 1);
+    assert_eq!(server.handle.counters().accepted, 1);
+    go.send(()).unwrap();
+    assert_eq!(peer.read_response().status, 101);
+}
+
+#[test]
+fn a_connection_whose_101_is_written_after_the_grace_is_aborted_too() {
+    let (server, go) = held();
     let mut peer = server.dial();
     peer.write(request(&[]));
     server.wait_until(|counters| counters.open == 1);
@@ -517,6 +534,27 @@ fn no_lock_of_the_server_is_held_while_it_shuts_a_stream_of_its_caller_down() {
     handle.stop(Duration::ZERO);
     assert_eq!(told.recv_timeout(PATIENCE).expect("the server answers"), 1);
     drop((ws, peer));
+}
+
+#[test]
+fn a_stream_that_panics_as_a_stopping_server_aborts_it_ends_neither_serve_nor_the_other_connections_later()
+ {
+    let is_stopping = Arc::new(AtomicBool::new(false));
+    let (asked, opened) = (is_stopping.clone(), AtomicUsize::new(0));
+    let wrap = move |stream: Arc<dyn Stream>| -> Arc<dyn Stream> {
+        let (is_first, asked) = (opened.fetch_add(1, SeqCst) == 0, asked.clone());
+        let ask = Box::new(move || assert!(!is_first || !asked.load(SeqCst), "on purpose"));
+        Arc::new(Curious { stream, ask })
+    };
+    let server = serve(|server| server.wrap_stream(wrap), echo_handler);
+    // None of them answers its Close.
+    let mut peers: Vec<Peer> = (0..10).map(|_| server.open()).collect();
+    is_stopping.store(true, SeqCst);
+    run(move || server.stop(SOON)).wait().unwrap();
+    for peer in &mut peers[1..] {
+        assert_eq!(peer.read_frame().first, 0x88);
+        peer.read_end();
+    }
 }
 
 #[test]

@@ -56,8 +56,14 @@ fn main() -> Result<()> {
 }
 
 /// Returns the TCP or Unix socket that the supervisor has opened for this program, if there is one.
+/// Fails if there are several, because the clients of the others would wait forever.
 fn given_listener() -> Result<Option<Listener>> {
     let mut given = ListenFd::from_env();
+    if given.len() > 1 {
+        return Err(Error::other(
+            "the supervisor has opened several sockets, and this server takes one",
+        ));
+    }
     match given.take_tcp_listener(0) {
         Ok(listener) => Ok(listener.map(Listener::from)),
         Err(_) => Ok(given.take_unix_listener(0)?.map(Listener::from)),
