@@ -310,6 +310,28 @@ fn a_trace_has_the_values_of_its_frame() {
 }
 
 #[test]
+fn the_trace_of_a_long_frame_counts_its_whole_payload() {
+    let bytes = [&b"\x82\xfe\x27\x10\0\0\0\0"[..], &[0; 10_000]].concat();
+    for (end, arrived) in [(bytes.len(), 10_000), (9_000, 8_992)] {
+        let told = explain_frames(&bytes[..end], Role::Client, &Settings::default());
+        let steps = steps(&told[0]);
+        let unmask = steps.iter().find(|step| step.anchor.id == "unmask").unwrap();
+        assert_eq!(unmask.says, format!("{arrived} bytes of payload, from offset 0"));
+    }
+}
+
+#[test]
+fn the_trace_of_a_message_that_an_unknown_extension_encodes_ends_there() {
+    let (mut frames, mut told) = (FrameExplainer::new(Role::Server, 0, BOUNDS), Vec::new());
+    frames.note_unknown_extension();
+    frames.push(b"\x41\x02He\x80\0", &mut |annotation| told.push(annotation));
+    for annotation in &told {
+        let trace: Vec<_> = steps(annotation).iter().map(|step| step.anchor.id).collect();
+        assert!(trace.ends_with(&["opaque"]) && !trace.contains(&"inflate"), "{trace:?}");
+    }
+}
+
+#[test]
 fn the_trace_of_a_continuation_knows_whether_its_message_is_text() {
     let anchors = |told: &[Annotation]| -> Vec<&str> {
         steps(told.last().unwrap()).iter().map(|step| step.anchor.id).collect()
