@@ -384,7 +384,8 @@ function drawDecision(told) {
   const parts = [];
   if (request.verdict.kind === 'fine') {
     const line = told.answer[0]?.spans[0]?.value ?? '';
-    const good = make('div', 'lesson good', make('p', '', make('b', '', line.includes(' 101 ') ? 'It becomes a WebSocket. ' : 'A page. '),
+    const becomes = line.includes(' 101 ') ? 'It becomes a WebSocket. ' : line.includes(' 200 ') ? 'A page. ' : 'No WebSocket. ';
+    const good = make('div', 'lesson good', make('p', '', make('b', '', becomes),
       line.includes(' 101 ') ? 'It keeps every rule.' : 'It asks for no upgrade, so the server answers with plain HTTP.'));
     parts.push(good);
   } else parts.push(lesson(request.verdict));

@@ -51,7 +51,7 @@ async function playground() {
     assertEqual(await page.$$eval('img', (found) => found.length), 0, 'images');
   });
   for (const [idea, seen] of [['no key', '400'], ['version 8', '426'], ['POST', '405'], ['HTTP/1.0', '505'],
-    ['a foreign page', '403'], ['another path', '404'], ['the draft of 2010', '426'], ['no Upgrade', 'A page.'],
+    ['a foreign page', '403'], ['another path', '404'], ['the draft of 2010', '426'], ['no Upgrade', '426 Upgrade Required'],
     ['as it was', 'It becomes a WebSocket.']]) {
     await check(`a request, ${idea}: ${seen}`, async () => {
       await page.$$eval('#request-ideas button', (all, idea) => all.find((one) => one.textContent === idea).click(), idea);
