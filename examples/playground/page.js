@@ -98,9 +98,14 @@ function state(text, className) {
   $('state').className = `state ${className}`;
 }
 
-function send(data) {
-  if (wire?.readyState === WebSocket.OPEN) return wire.send(data);
+function isOpen() {
+  if (wire?.readyState === WebSocket.OPEN) return true;
   note('This connection is closed. "Open a new wire" opens another.');
+  return false;
+}
+
+function send(data) {
+  if (isOpen()) wire.send(data);
 }
 
 function onWire({ at, annotation }) {
@@ -281,10 +286,17 @@ function drawHead(where, annotation) {
   where.dataset.bytes = annotation.bytes;
 }
 
+/** The text of a request. A long one's bytes are cut, so its text is made of its fields, whose values may be cut. */
+function requestText({ bytes, length, spans }) {
+  if (bytes.length === 2 * length) return text(bytes).replaceAll('\r\n', '\n');
+  const before = { 'request line': '', extension: ', ', parameter: '; ' };
+  return spans.map(({ field, value }) => field === 'end of head' ? '\n\n' : `${before[field] ?? `\n${field}: `}${value}`).join('');
+}
+
 function drawRequest(annotation) {
   drawHead($('request'), annotation);
   const first = !asked;
-  asked = text(annotation.bytes).replaceAll('\r\n', '\n');
+  asked = requestText(annotation);
   $('key').value = /^sec-websocket-key: *(.*)$/im.exec(asked)?.[1] ?? '';
   ask('key', $('key').value);
   if (first) {
@@ -340,6 +352,7 @@ const stations = ['Abbey Road', 'Bank', 'Canary Wharf', 'Deptford Bridge', 'East
 $('close').onsubmit = event => {
   event.preventDefault();
   const code = Number($('code').value), reason = $('reason').value;
+  if (!isOpen()) return;
   if (event.submitter?.value === 'server') return ask(`close ${code}`, reason);
   try {
     wire.close(code, reason);

@@ -107,6 +107,24 @@ async function playground() {
     await other.close();
     await page.bringToFront();
   });
+  await check('a request of more than 4 KiB is decided about whole', async () => {
+    const other = await open(browser, `http://${recorded}`);
+    await other.evaluate(() => { for (const name of 'ab') document.cookie = `${name}=${'x'.repeat(2500)}`; });
+    await other.reload();
+    await waitFor(other, '#steps', 'what the server answered above');
+    await waitFor(other, '#decision', 'It becomes a WebSocket.');
+    await other.evaluate(() => { for (const name of 'ab') document.cookie = `${name}=; max-age=0`; });
+    await other.close();
+    await page.bringToFront();
+  });
+  await check('a connection that is closed says so when it is closed again', async () => {
+    await click(page, '#close [value=browser]');
+    await waitFor(page, '#state', 'closed');
+    await click(page, '#close [value=browser]');
+    await waitFor(page, '#note', 'This connection is closed.');
+    await click(page, '#reopen');
+    await waitFor(page, '#state', 'open');
+  });
   await check('ten pings show ten round trips', async () => {
     await click(page, '#ping-ten');
     await page.waitForFunction(() => document.querySelectorAll('#trips li').length >= 10);
