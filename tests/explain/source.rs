@@ -360,6 +360,8 @@ fn a_verdict_leads_to_the_lines_that_found_the_fault() {
         let frame = [&[0x81, text.len() as u8], text].concat();
         assert_eq!(decides(&explain_frames(&frame, Role::Server, &settings())), [id]);
     }
+    let ends_empty = b"\x01\x01\xe2\x80\0";
+    assert_eq!(decides(&explain_frames(ends_empty, Role::Server, &settings())), ["text.end"]);
     // The peer's words don't mislead.
     let answer = "HTTP/1.1 101 \r\nUpgrade: websocket\r\nConnection: Upgrade:x\r\n\r\n";
     let told = explain_response(answer.as_bytes(), &request_head(), &settings());
@@ -381,9 +383,12 @@ fn a_compressed_message_that_is_cut_leads_to_the_lines_that_end_it() {
         (&b"\xc2\x04\xf2\x48\xcd\xc9"[..], "inflate.end"),
         (b"\xc2\x01\x07", "inflate"),
         (b"\xc1\x07\0\x01\0\xfe\xff\xe2\0", "text.end"),
+        (b"\x42\x02\xf2\x48\x80\0", "inflate.end"),
+        (b"\x41\x07\0\x01\0\xfe\xff\xe2\0\x80\0", "text.end"),
     ] {
         let told = told_compressed(bytes, Role::Server, DeflateParams::default());
-        assert_eq!(of_verdict(&told[0]).map(|anchor| anchor.id), Some(id), "{bytes:02x?}");
+        let last = told.last().unwrap();
+        assert_eq!(of_verdict(last).map(|anchor| anchor.id), Some(id), "{bytes:02x?}");
     }
 }
 
