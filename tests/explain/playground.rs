@@ -366,6 +366,11 @@ fn explain_in_a_terminal_takes_bytes_files_and_standard_input() {
     let (ok, printed, _) = run(&[file.to_str().unwrap()]);
     std::fs::remove_file(&file).unwrap();
     assert!(ok && printed.contains("binary, 2 bytes"), "{printed}");
+    std::fs::write(&file, vec![0xff; (16 << 20) + 1]).unwrap();
+    let (ok, printed, complaint) = run(&[file.to_str().unwrap()]);
+    std::fs::remove_file(&file).unwrap();
+    assert!(ok && printed.contains("broken frame"), "{printed}");
+    assert_eq!(complaint, "explain: only the first 16 MiB are explained\n");
     let (ok, printed, _) = run(&["--help"]);
     assert!(ok && printed.contains("--code      also show"), "{printed}");
     for bad in [&["zz"][..], &["--from", "me"], &["--nothing"], &["no/such/file"]] {
