@@ -413,22 +413,29 @@ function drawDecision(told) {
 $('frame-bytes').oninput = askVerdict;
 $('frame-from').onchange = askVerdict;
 
+/** Who sends these bytes, as their mask bit says it. */
+const senderOf = digits => parseInt(digits.slice(2, 4), 16) & 0x80 ? 'client' : 'server';
+const withoutSpaces = digits => digits.replace(/[\s+:]/g, '');
+
 function askVerdict() {
-  ask(`frames ${$('frame-from').value}`, $('frame-bytes').value);
-  $('frame-link').href = `#${$('frame-bytes').value.trim().replace(/\s+/g, ' ').toLowerCase().slice(0, 2000)}`;
+  const from = $('frame-from').value, bytes = $('frame-bytes').value;
+  ask(`frames ${from}`, bytes);
+  const shown = bytes.trim().replace(/\s+/g, ' ').toLowerCase().slice(0, 2000);
+  $('frame-link').href = `#${from === senderOf(withoutSpaces(shown)) ? '' : `${from} `}${shown}`;
 }
 
-/** A link to a frame: `#81 85 37 ..`. The mask bit says who sends it. */
+/** A link to a frame: `#81 85 37 ..`. It names the sender only if the mask bit doesn't say who that is: `#client 81 05 ..`. */
 function openLink() {
-  let digits = '';
+  let link = '';
   try {
-    digits = decodeURIComponent(location.hash.slice(1)).replace(/[\s+:]/g, '');
+    link = withoutSpaces(decodeURIComponent(location.hash.slice(1)));
   } catch {
     return false;
   }
-  if (!/^([0-9a-f]{2})+$/i.test(digits)) return false;
+  const [, from, digits] = /^(client|server)?((?:[0-9a-f]{2})+)$/i.exec(link) ?? [];
+  if (!digits) return false;
   $('frame-bytes').value = spaced(digits);
-  $('frame-from').value = parseInt(digits.slice(2, 4), 16) & 0x80 ? 'client' : 'server';
+  $('frame-from').value = from ?? senderOf(digits);
   askVerdict();
   $('frame').scrollIntoView();
   return true;

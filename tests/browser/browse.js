@@ -358,6 +358,13 @@ async function code(page, browser, address) {
     await click(other, '#frame-link');
     await waitFor(other, '#frame-verdict', 'pong');
     assertEqual(await other.evaluate(() => decodeURIComponent(location.hash)), '#8a 00', 'hash');
+    // A mask bit that breaks the rule doesn't say who sends the frame.
+    await other.select('#frame-from', 'client');
+    await waitFor(other, '#frame-verdict', 'Broken with 1002');
+    await other.$eval('#frame-verdict', (element) => element.replaceChildren());
+    await click(other, '#frame-link');
+    await waitFor(other, '#frame-verdict', 'Broken with 1002');
+    assertEqual(await other.$eval('#frame-from', (one) => one.value), 'client', 'sender');
     await other.close();
     const colons = await open(browser, `http://${address}/#81:02:6f:6b`);
     await waitFor(colons, '#frame-verdict', '"ok"');
