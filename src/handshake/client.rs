@@ -29,7 +29,7 @@ pub struct ClientRequest {
     /// `Authorization`.
     pub headers: Vec<(String, String)>,
     /// The compression settings that the client offers, or `None` if it offers no compression. Must
-    /// be `None` in a build without the `deflate` feature, whose decoder and encoder can't compress.
+    /// be `None` in a build without the `deflate` feature.
     pub deflate: Option<DeflateConfig>,
 }
 

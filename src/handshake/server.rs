@@ -37,7 +37,7 @@ pub struct Rules {
     /// preference decides.
     pub subprotocols: Vec<String>,
     /// The server's compression settings, or `None` if the server doesn't compress. Must be `None`
-    /// in a build without the `deflate` feature, because its decoder and encoder can't compress.
+    /// in a build without the `deflate` feature.
     pub deflate: Option<DeflateConfig>,
 }
 
