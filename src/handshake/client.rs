@@ -12,7 +12,7 @@ use super::accept_key;
 use super::deflate_params::{self, DeflateConfig, DeflateParams};
 use super::extension::HEADER;
 use super::server::{VERSION, check_subprotocols};
-use super::url::Address;
+use super::url::{Address, without_secrets};
 use crate::diagnostic::misuse::Misuse;
 use crate::diagnostic::{Diagnostic, escape, quote, quote_all};
 use crate::http::head::Head;
@@ -68,7 +68,7 @@ impl ClientRequest {
         check_subprotocols(&self.subprotocols).map_err(|name| Misuse::Subprotocol(name.into()))?;
         if !address.target.starts_with('/') || !address.target.bytes().all(|b| b.is_ascii_graphic())
         {
-            return Err(Misuse::Address(address.target.clone(), "not a path"));
+            return Err(Misuse::Address(without_secrets(&address.target), "not a path"));
         }
         let mut out = format!("GET {} HTTP/1.1\r\n", address.target).into_bytes();
         write_header(&mut out, "Host", &address.authority())?;
