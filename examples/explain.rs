@@ -162,7 +162,11 @@ fn turns(options: &Options) -> Result<Vec<Turn>, String> {
 
 fn read(input: impl Read) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    input.take(MOST_READ).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    input.take(MOST_READ + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > MOST_READ {
+        bytes.truncate(MOST_READ as usize);
+        eprintln!("explain: only the first {} MiB are explained", MOST_READ >> 20);
+    }
     Ok(bytes)
 }
 

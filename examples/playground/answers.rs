@@ -15,10 +15,10 @@ use ws101::frames::header::Role;
 use ws101::handshake::accept_key;
 use ws101::handshake::deflate_params::DeflateParams;
 use ws101::handshake::origin::Origins;
-use ws101::handshake::server::{Decision, Rules, decide};
+use ws101::handshake::server::{Decision, Rules, decide, refusal_of_plain_http};
 use ws101::http::authority::Hosts;
 use ws101::http::head::Scan;
-use ws101::{DeflateConfig, Limits, Refusal, Request, Response};
+use ws101::{DeflateConfig, Limits, Refusal, Request};
 
 /// The paths of the two WebSockets.
 pub const PATHS: [&str; 2] = ["/wire", "/lens"];
@@ -123,9 +123,13 @@ fn answer_to(request: &[u8], settings: &Settings) -> Vec<u8> {
     let decided = || -> Result<Vec<u8>, Refusal> {
         let mut scan = Scan::new(settings.max_head, settings.max_head_lines);
         let Some(length) = scan.advance(request)? else { return Ok(Vec::new()) };
-        match decide(&Request::parse(&request[..length])?, &settings.rules)? {
+        let (request, rules) = (Request::parse(&request[..length])?, &settings.rules);
+        match decide(&request, rules)? {
             Decision::Switch(agreement) => Ok(agreement.response()),
-            Decision::PlainHttp => Ok(Response::html("(this page)").encode().unwrap_or_default()),
+            Decision::PlainHttp => match crate::page(&request) {
+                Some(page) => Ok(page.encode().unwrap_or_default()),
+                None => Err(refusal_of_plain_http(&request, rules, true)),
+            },
         }
     };
     decided().unwrap_or_else(|refusal| refusal.response().encode().unwrap_or_default())

@@ -98,9 +98,14 @@ function state(text, className) {
   $('state').className = `state ${className}`;
 }
 
-function send(data) {
-  if (wire?.readyState === WebSocket.OPEN) return wire.send(data);
+function isOpen() {
+  if (wire?.readyState === WebSocket.OPEN) return true;
   note('This connection is closed. "Open a new wire" opens another.');
+  return false;
+}
+
+function send(data) {
+  if (isOpen()) wire.send(data);
 }
 
 function onWire({ at, annotation }) {
@@ -281,10 +286,17 @@ function drawHead(where, annotation) {
   where.dataset.bytes = annotation.bytes;
 }
 
+/** The text of a request. A long one's bytes are cut, so its text is made of its fields, whose values may be cut. */
+function requestText({ bytes, length, spans }) {
+  if (bytes.length === 2 * length) return text(bytes).replaceAll('\r\n', '\n');
+  const before = { 'request line': '', extension: ', ', parameter: '; ' };
+  return spans.map(({ field, value }) => field === 'end of head' ? '\n\n' : `${before[field] ?? `\n${field}: `}${value}`).join('');
+}
+
 function drawRequest(annotation) {
   drawHead($('request'), annotation);
   const first = !asked;
-  asked = text(annotation.bytes).replaceAll('\r\n', '\n');
+  asked = requestText(annotation);
   $('key').value = /^sec-websocket-key: *(.*)$/im.exec(asked)?.[1] ?? '';
   ask('key', $('key').value);
   if (first) {
@@ -340,6 +352,7 @@ const stations = ['Abbey Road', 'Bank', 'Canary Wharf', 'Deptford Bridge', 'East
 $('close').onsubmit = event => {
   event.preventDefault();
   const code = Number($('code').value), reason = $('reason').value;
+  if (!isOpen()) return;
   if (event.submitter?.value === 'server') return ask(`close ${code}`, reason);
   try {
     wire.close(code, reason);
@@ -384,7 +397,8 @@ function drawDecision(told) {
   const parts = [];
   if (request.verdict.kind === 'fine') {
     const line = told.answer[0]?.spans[0]?.value ?? '';
-    const good = make('div', 'lesson good', make('p', '', make('b', '', line.includes(' 101 ') ? 'It becomes a WebSocket. ' : 'A page. '),
+    const becomes = line.includes(' 101 ') ? 'It becomes a WebSocket. ' : line.includes(' 200 ') ? 'A page. ' : 'No WebSocket. ';
+    const good = make('div', 'lesson good', make('p', '', make('b', '', becomes),
       line.includes(' 101 ') ? 'It keeps every rule.' : 'It asks for no upgrade, so the server answers with plain HTTP.'));
     parts.push(good);
   } else parts.push(lesson(request.verdict));
@@ -399,22 +413,29 @@ function drawDecision(told) {
 $('frame-bytes').oninput = askVerdict;
 $('frame-from').onchange = askVerdict;
 
+/** Who sends these bytes, as their mask bit says it. */
+const senderOf = digits => parseInt(digits.slice(2, 4), 16) & 0x80 ? 'client' : 'server';
+const withoutSpaces = digits => digits.replace(/[\s+:]/g, '');
+
 function askVerdict() {
-  ask(`frames ${$('frame-from').value}`, $('frame-bytes').value);
-  $('frame-link').href = `#${$('frame-bytes').value.trim().replace(/\s+/g, ' ').toLowerCase().slice(0, 2000)}`;
+  const from = $('frame-from').value, bytes = $('frame-bytes').value;
+  ask(`frames ${from}`, bytes);
+  const shown = bytes.trim().replace(/\s+/g, ' ').toLowerCase().slice(0, 2000);
+  $('frame-link').href = `#${from === senderOf(withoutSpaces(shown)) ? '' : `${from} `}${shown}`;
 }
 
-/** A link to a frame: `#81 85 37 ..`. The mask bit says who sends it. */
+/** A link to a frame: `#81 85 37 ..`. It names the sender only if the mask bit doesn't say who that is: `#client 81 05 ..`. */
 function openLink() {
-  let digits = '';
+  let link = '';
   try {
-    digits = decodeURIComponent(location.hash.slice(1)).replace(/[\s+:]/g, '');
+    link = withoutSpaces(decodeURIComponent(location.hash.slice(1)));
   } catch {
     return false;
   }
-  if (!/^([0-9a-f]{2})+$/i.test(digits)) return false;
+  const [, from, digits] = /^(client|server)?((?:[0-9a-f]{2})+)$/i.exec(link) ?? [];
+  if (!digits) return false;
   $('frame-bytes').value = spaced(digits);
-  $('frame-from').value = parseInt(digits.slice(2, 4), 16) & 0x80 ? 'client' : 'server';
+  $('frame-from').value = from ?? senderOf(digits);
   askVerdict();
   $('frame').scrollIntoView();
   return true;

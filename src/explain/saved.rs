@@ -40,6 +40,8 @@ pub type Turn = (Role, Vec<u8>);
 /// line's number and the reason.
 pub fn parse(text: &str) -> Result<Vec<Turn>, String> {
     let mut turns: Vec<(Option<Role>, Vec<u8>)> = Vec::new();
+    // Some editors put a byte order mark before the text.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -74,9 +76,10 @@ pub fn guess_sender(bytes: &[u8]) -> Role {
 }
 
 /// Returns whether these bytes look like the head of a request or response: three or more capital
-/// letters, then a space, a slash or the end of the bytes. A frame rarely begins like this, because
-/// a capital letter as its first byte sets a reserved bit.
+/// letters, then a space, a slash or the end of the bytes. An empty line may come before them. A
+/// frame rarely begins like this, because a capital letter as its first byte sets a reserved bit.
 pub fn begins_with_head(bytes: &[u8]) -> bool {
+    let bytes = bytes.strip_prefix(b"\r\n").unwrap_or(bytes);
     let word = bytes.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
     word >= 3 && matches!(bytes.get(word), None | Some(b' ' | b'/'))
 }
@@ -294,6 +297,8 @@ mod tests {
             ("81:05:48:65:6c:6c:6f", Role::Server),
             ("\"GET / HTTP/1.1\\r\\n\"", Role::Client),
             ("\"HTTP/1.1 200 OK\\r\\n\"", Role::Server),
+            ("\"\\r\\nGET / HTTP/1.1\\r\\n\"", Role::Client),
+            ("\u{feff}81 05", Role::Server),
         ] {
             let turns = parse(text).unwrap();
             assert_eq!((turns.len(), turns[0].0), (1, from), "{text}");

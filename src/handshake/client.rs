@@ -12,7 +12,7 @@ use super::accept_key;
 use super::deflate_params::{self, DeflateConfig, DeflateParams};
 use super::extension::HEADER;
 use super::server::{VERSION, check_subprotocols};
-use super::url::Address;
+use super::url::{Address, without_secrets};
 use crate::diagnostic::misuse::Misuse;
 use crate::diagnostic::{Diagnostic, escape, quote, quote_all};
 use crate::http::head::Head;
@@ -28,7 +28,8 @@ pub struct ClientRequest {
     /// Headers that the application adds to the request, such as `Cookie`, `Origin` or
     /// `Authorization`.
     pub headers: Vec<(String, String)>,
-    /// The compression settings that the client offers, or `None` if it offers no compression.
+    /// The compression settings that the client offers, or `None` if it offers no compression. Must
+    /// be `None` in a build without the `deflate` feature.
     pub deflate: Option<DeflateConfig>,
 }
 
@@ -60,14 +61,14 @@ const RESERVED_HEADERS: [&str; 9] = [
 
 impl ClientRequest {
     /// Returns the bytes of the handshake request to send to the server. `key` is the client's
-    /// `Sec-WebSocket-Key`. Fails if a subprotocol isn't a token or is listed twice, if the request
-    /// target isn't an ASCII path, or if a header is invalid or reserved for the client (such as
-    /// `Host`).
+    /// `Sec-WebSocket-Key`. Fails if a subprotocol isn't a token or is listed twice, if a compression
+    /// setting is out of range, if the request target isn't an ASCII path, or if a header is invalid
+    /// or reserved for the client (such as `Host`).
     pub fn request(&self, address: &Address, key: &str) -> Result<Vec<u8>, Misuse> {
         check_subprotocols(&self.subprotocols).map_err(|name| Misuse::Subprotocol(name.into()))?;
         if !address.target.starts_with('/') || !address.target.bytes().all(|b| b.is_ascii_graphic())
         {
-            return Err(Misuse::Address(address.target.clone(), "not a path"));
+            return Err(Misuse::Address(without_secrets(&address.target), "not a path"));
         }
         let mut out = format!("GET {} HTTP/1.1\r\n", address.target).into_bytes();
         write_header(&mut out, "Host", &address.authority())?;
@@ -79,6 +80,7 @@ impl ClientRequest {
             write_header(&mut out, "Sec-WebSocket-Protocol", &self.subprotocols.join(", "))?;
         }
         if let Some(settings) = &self.deflate {
+            settings.validate()?;
             write_header(&mut out, HEADER, &DeflateParams::offer(settings).to_string())?;
         }
         for (name, value) in &self.headers {

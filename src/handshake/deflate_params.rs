@@ -24,6 +24,7 @@
 use std::fmt;
 
 use super::extension::{self, Extension, HEADER, NotAnExtensionList};
+use crate::diagnostic::misuse::Misuse;
 use crate::diagnostic::quote;
 use crate::http::head::Head;
 use crate::http::refusal::Refusal;
@@ -94,6 +95,22 @@ impl DeflateConfig {
         // Level 3 compresses JSON nearly as well as level 6, in half the time.
         level: 3,
     };
+
+    /// Validates these settings. Fails unless both window sizes are from 9 to 15 bits and the level
+    /// is from 1 to 9. The error names the setting that's out of range.
+    pub(crate) fn validate(&self) -> Result<(), Misuse> {
+        let window = MIN_WINDOW_BITS..=MAX_WINDOW_BITS;
+        for (setting, value, allowed) in [
+            ("server_max_window_bits", self.server_max_window_bits, &window),
+            ("client_max_window_bits", self.client_max_window_bits, &window),
+            ("level", self.level, &(1..=9)),
+        ] {
+            if !allowed.contains(&value) {
+                return Err(Misuse::DeflateConfig(setting, value));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Default for DeflateConfig {

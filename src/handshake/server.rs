@@ -36,15 +36,17 @@ pub struct Rules {
     /// The subprotocols that the server supports. If several match, the client's order of
     /// preference decides.
     pub subprotocols: Vec<String>,
-    /// The server's compression settings, or `None` if the server doesn't compress.
+    /// The server's compression settings, or `None` if the server doesn't compress. Must be `None`
+    /// in a build without the `deflate` feature.
     pub deflate: Option<DeflateConfig>,
 }
 
 impl Rules {
     /// Validates the configured rules before the server starts. Fails with a [`Misuse`] if a
-    /// subprotocol isn't a token or is listed twice, or if no request could ever match a listed
-    /// origin, host or path.
+    /// subprotocol isn't a token or is listed twice, if a compression setting is out of range, or
+    /// if no request could ever match a listed origin, host or path.
     pub fn validate(&self) -> Result<(), Misuse> {
+        self.deflate.as_ref().map_or(Ok(()), DeflateConfig::validate)?;
         check_subprotocols(&self.subprotocols).map_err(|name| Misuse::Subprotocol(name.into()))?;
         let never = |setting, bad: &String| Err(Misuse::NeverMatches(setting, bad.clone()));
         if let Origins::Listed(listed) = &self.origins

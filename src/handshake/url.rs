@@ -120,14 +120,15 @@ fn is_target_byte(byte: u8) -> bool {
 }
 
 /// Replaces the password and the query in a URL with `***`, so that an error message may contain the
-/// URL. If the text before the path isn't a valid host and port, this function hides everything from
-/// the first colon to the last `@`, because a password may contain a `/`, `?` or `#` that should have
-/// been escaped.
+/// URL. If the URL has no scheme, or if the text before the path isn't a valid host and port, this
+/// function hides everything from the first colon to the last `@`, because a password may contain a
+/// `/`, `?` or `#` that should have been escaped.
 pub(crate) fn without_secrets(url: &str) -> String {
     let start = url.find("://").map_or(0, |at| at + 3);
     let rest = &url[start..];
-    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-    let user_info = rest.rfind('@').filter(|_| Authority::parse(authority).is_none());
+    let authority = &rest[..rest.find(['/', '?']).unwrap_or(rest.len())];
+    let is_host = start > 0 && Authority::parse(authority).is_some();
+    let user_info = rest.rfind('@').filter(|_| !is_host);
     let shown = match user_info.and_then(|at| Some((rest[..at].find(':')?, at))) {
         Some((colon, at)) => format!("{}***{}", &url[..start + colon + 1], &rest[at..]),
         None => url.into(),
@@ -151,6 +152,10 @@ mod tests {
             ("ws://ada:se/cret@host/", "ws://ada:***@host/"),
             ("ws://ada:se?cret@host/", "ws://ada:***@host/"),
             ("ws://ada:se#cret@host/", "ws://ada:***@host/"),
+            ("ws://ada:#secret@host/", "ws://ada:***@host/"),
+            ("ws://ada:1#secret@host/", "ws://ada:***@host/"),
+            ("ws:/ada:secret@host/", "ws:***@host/"),
+            ("ws//ada:secret@host/", "ws//ada:***@host/"),
             ("ws://host/a?token=secret\n", "ws://host/a?***"),
             ("ws://host/a?token=se?cret#b", "ws://host/a?***"),
             ("ws://user@host/?a:secret@b", "ws://user@host/?***"),

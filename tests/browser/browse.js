@@ -51,7 +51,7 @@ async function playground() {
     assertEqual(await page.$$eval('img', (found) => found.length), 0, 'images');
   });
   for (const [idea, seen] of [['no key', '400'], ['version 8', '426'], ['POST', '405'], ['HTTP/1.0', '505'],
-    ['a foreign page', '403'], ['another path', '404'], ['the draft of 2010', '426'], ['no Upgrade', 'A page.'],
+    ['a foreign page', '403'], ['another path', '404'], ['the draft of 2010', '426'], ['no Upgrade', '426 Upgrade Required'],
     ['as it was', 'It becomes a WebSocket.']]) {
     await check(`a request, ${idea}: ${seen}`, async () => {
       await page.$$eval('#request-ideas button', (all, idea) => all.find((one) => one.textContent === idea).click(), idea);
@@ -106,6 +106,24 @@ async function playground() {
     await waitFor(page, '#state', 'open');
     await other.close();
     await page.bringToFront();
+  });
+  await check('a request of more than 4 KiB is decided about whole', async () => {
+    const other = await open(browser, `http://${recorded}`);
+    await other.evaluate(() => { for (const name of 'ab') document.cookie = `${name}=${'x'.repeat(2500)}`; });
+    await other.reload();
+    await waitFor(other, '#steps', 'what the server answered above');
+    await waitFor(other, '#decision', 'It becomes a WebSocket.');
+    await other.evaluate(() => { for (const name of 'ab') document.cookie = `${name}=; max-age=0`; });
+    await other.close();
+    await page.bringToFront();
+  });
+  await check('a connection that is closed says so when it is closed again', async () => {
+    await click(page, '#close [value=browser]');
+    await waitFor(page, '#state', 'closed');
+    await click(page, '#close [value=browser]');
+    await waitFor(page, '#note', 'This connection is closed.');
+    await click(page, '#reopen');
+    await waitFor(page, '#state', 'open');
   });
   await check('ten pings show ten round trips', async () => {
     await click(page, '#ping-ten');
@@ -340,6 +358,13 @@ async function code(page, browser, address) {
     await click(other, '#frame-link');
     await waitFor(other, '#frame-verdict', 'pong');
     assertEqual(await other.evaluate(() => decodeURIComponent(location.hash)), '#8a 00', 'hash');
+    // A mask bit that breaks the rule doesn't say who sends the frame.
+    await other.select('#frame-from', 'client');
+    await waitFor(other, '#frame-verdict', 'Broken with 1002');
+    await other.$eval('#frame-verdict', (element) => element.replaceChildren());
+    await click(other, '#frame-link');
+    await waitFor(other, '#frame-verdict', 'Broken with 1002');
+    assertEqual(await other.$eval('#frame-from', (one) => one.value), 'client', 'sender');
     await other.close();
     const colons = await open(browser, `http://${address}/#81:02:6f:6b`);
     await waitFor(colons, '#frame-verdict', '"ok"');

@@ -1,6 +1,7 @@
 //! Compressed frames in a build without the feature `deflate`, in place of `compressed.rs`.
 
 use ws101::explain::annotation::Verdict;
+use ws101::explain::source::trace::steps;
 use ws101::frames::header::Role;
 use ws101::handshake::deflate_params;
 
@@ -15,5 +16,9 @@ fn a_build_without_deflate_says_that_it_cannot_look_inside() {
         let last = told[0].spans.last().unwrap();
         assert!(last.meaning.contains("without the feature `deflate`"), "{last:?}");
         assert_eq!(told[0].inflated, None);
+        let trace = steps(&told[0]);
+        let last = trace.last().unwrap();
+        assert_eq!(last.anchor.id, "inflate");
+        assert!(last.says.contains("without the feature `deflate`"), "{}", last.says);
     }
 }

@@ -308,6 +308,26 @@ fn a_wire_with_a_long_head_is_shown_wherever_its_annotation_is_cut() {
 }
 
 #[test]
+fn the_answer_that_is_shown_to_a_plain_request_is_the_one_that_the_server_gives() {
+    let playground = Playground::start("127.0.0.1:0");
+    let (mut lens, _) = playground.lens();
+    for (path, status) in [("/", 200), ("/wire", 426), ("/nowhere", 404)] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", playground.address);
+        let mut stream = TcpStream::connect(&playground.address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+        lens.send(format!("decide\n{request}")).unwrap();
+        let decision = hear(&mut lens, "\"about\":\"decision\"");
+        assert!(
+            decision.contains(&format!("\"value\":\"HTTP/1.1 {status} ")),
+            "{path}: {decision}"
+        );
+    }
+}
+
+#[test]
 fn a_lens_shows_the_code_behind_a_field() {
     let playground = Playground::start("127.0.0.1:0");
     let (mut lens, _) = playground.lens();
@@ -346,6 +366,11 @@ fn explain_in_a_terminal_takes_bytes_files_and_standard_input() {
     let (ok, printed, _) = run(&[file.to_str().unwrap()]);
     std::fs::remove_file(&file).unwrap();
     assert!(ok && printed.contains("binary, 2 bytes"), "{printed}");
+    std::fs::write(&file, vec![0xff; (16 << 20) + 1]).unwrap();
+    let (ok, printed, complaint) = run(&[file.to_str().unwrap()]);
+    std::fs::remove_file(&file).unwrap();
+    assert!(ok && printed.contains("broken frame"), "{printed}");
+    assert_eq!(complaint, "explain: only the first 16 MiB are explained\n");
     let (ok, printed, _) = run(&["--help"]);
     assert!(ok && printed.contains("--code      also show"), "{printed}");
     for bad in [&["zz"][..], &["--from", "me"], &["--nothing"], &["no/such/file"]] {

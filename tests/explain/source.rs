@@ -310,6 +310,28 @@ fn a_trace_has_the_values_of_its_frame() {
 }
 
 #[test]
+fn the_trace_of_a_long_frame_counts_its_whole_payload() {
+    let bytes = [&b"\x82\xfe\x27\x10\0\0\0\0"[..], &[0; 10_000]].concat();
+    for (end, arrived) in [(bytes.len(), 10_000), (9_000, 8_992)] {
+        let told = explain_frames(&bytes[..end], Role::Client, &Settings::default());
+        let steps = steps(&told[0]);
+        let unmask = steps.iter().find(|step| step.anchor.id == "unmask").unwrap();
+        assert_eq!(unmask.says, format!("{arrived} bytes of payload, from offset 0"));
+    }
+}
+
+#[test]
+fn the_trace_of_a_message_that_an_unknown_extension_encodes_ends_there() {
+    let (mut frames, mut told) = (FrameExplainer::new(Role::Server, 0, BOUNDS), Vec::new());
+    frames.note_unknown_extension();
+    frames.push(b"\x41\x02He\x80\0", &mut |annotation| told.push(annotation));
+    for annotation in &told {
+        let trace: Vec<_> = steps(annotation).iter().map(|step| step.anchor.id).collect();
+        assert!(trace.ends_with(&["opaque"]) && !trace.contains(&"inflate"), "{trace:?}");
+    }
+}
+
+#[test]
 fn the_trace_of_a_continuation_knows_whether_its_message_is_text() {
     let anchors = |told: &[Annotation]| -> Vec<&str> {
         steps(told.last().unwrap()).iter().map(|step| step.anchor.id).collect()
@@ -338,6 +360,8 @@ fn a_verdict_leads_to_the_lines_that_found_the_fault() {
         let frame = [&[0x81, text.len() as u8], text].concat();
         assert_eq!(decides(&explain_frames(&frame, Role::Server, &settings())), [id]);
     }
+    let ends_empty = b"\x01\x01\xe2\x80\0";
+    assert_eq!(decides(&explain_frames(ends_empty, Role::Server, &settings())), ["text.end"]);
     // The peer's words don't mislead.
     let answer = "HTTP/1.1 101 \r\nUpgrade: websocket\r\nConnection: Upgrade:x\r\n\r\n";
     let told = explain_response(answer.as_bytes(), &request_head(), &settings());
@@ -359,9 +383,12 @@ fn a_compressed_message_that_is_cut_leads_to_the_lines_that_end_it() {
         (&b"\xc2\x04\xf2\x48\xcd\xc9"[..], "inflate.end"),
         (b"\xc2\x01\x07", "inflate"),
         (b"\xc1\x07\0\x01\0\xfe\xff\xe2\0", "text.end"),
+        (b"\x42\x02\xf2\x48\x80\0", "inflate.end"),
+        (b"\x41\x07\0\x01\0\xfe\xff\xe2\0\x80\0", "text.end"),
     ] {
         let told = told_compressed(bytes, Role::Server, DeflateParams::default());
-        assert_eq!(of_verdict(&told[0]).map(|anchor| anchor.id), Some(id), "{bytes:02x?}");
+        let last = told.last().unwrap();
+        assert_eq!(of_verdict(last).map(|anchor| anchor.id), Some(id), "{bytes:02x?}");
     }
 }
 

@@ -181,6 +181,9 @@ fn what_if_a_target_is_no_path_or_would_break_out_of_the_request_line() {
         let refused = ClientRequest::default().request(&address, KEY).unwrap_err();
         assert!(matches!(refused, Misuse::Address(..)), "{target:?}: {refused}");
     }
+    let address = Address { target: "/a?token=secret b".into(), ..address() };
+    let refused = ask(&[], &[]).request(&address, KEY).unwrap_err();
+    assert_eq!(refused, Misuse::Address("/a?***".into(), "not a path"));
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! The server's decision, as a table: the request, the rules in force, and the result.
 
-use ws101::Refusal;
 use ws101::diagnostic::Diagnostic;
 use ws101::diagnostic::misuse::Misuse;
+use ws101::handshake::client::ClientRequest;
 use ws101::handshake::origin::Origins;
 use ws101::handshake::server::{Decision, Rules, decide, refusal_of_plain_http, upgrade_required};
+use ws101::handshake::url::Address;
 use ws101::http::authority::Hosts;
 use ws101::http::head::Scan;
 use ws101::http::request::Request;
+use ws101::{DeflateConfig, Refusal};
 
 use crate::refused_requests::{self, MAX_HEAD, MAX_HEAD_LINES, refused};
 use crate::support::{changed, head_of, teaches};
@@ -712,6 +714,28 @@ fn a_rule_that_no_request_can_match_is_a_misuse() {
     ] {
         assert_eq!(with(setting, good).validate(), Ok(()), "{good}");
     }
+}
+
+#[test]
+fn a_compression_setting_out_of_range_reaches_neither_a_request_nor_a_101() {
+    let address = Address::parse("ws://a/").unwrap();
+    for (setting, value) in
+        [("server_max_window_bits", 8), ("client_max_window_bits", 16), ("level", 0), ("level", 10)]
+    {
+        let mut bad = DeflateConfig::DEFAULT;
+        match setting {
+            "server_max_window_bits" => bad.server_max_window_bits = value,
+            "client_max_window_bits" => bad.client_max_window_bits = value,
+            _ => bad.level = value,
+        }
+        let misuse = Misuse::DeflateConfig(setting, value);
+        let rules = Rules { deflate: Some(bad), ..Rules::default() };
+        assert_eq!(rules.validate(), Err(misuse.clone()));
+        let ask = ClientRequest { deflate: Some(bad), ..ClientRequest::default() };
+        assert_eq!(ask.request(&address, "dGhlIHNhbXBsZSBub25jZQ=="), Err(misuse));
+    }
+    let rules = Rules { deflate: Some(DeflateConfig::DEFAULT), ..Rules::default() };
+    assert_eq!(rules.validate(), Ok(()));
 }
 
 #[test]

@@ -108,12 +108,17 @@ fn of_parameter(span: &Span, is_offer: bool) -> &'static str {
 /// lack the heading of a refusal or handshake error, which would be a bug.
 pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
     let means = |words| annotation.spans.iter().any(|span| span.meaning.contains(words));
+    let is_empty = annotation.payload.is_empty();
     let has_field = |name| annotation.spans.iter().any(|span| span.field == name);
     let id = match &annotation.verdict {
         Verdict::Fine | Verdict::Incomplete(_) => return None,
-        // The message's end broke the rule, and not its bytes.
-        Verdict::Broken(Violation::NotDeflate) if means(DONT_END_WITH_BLOCK) => "inflate.end",
-        Verdict::Broken(Violation::TextNotUtf8) if means(ENDS_INSIDE_CHARACTER) => "text.end",
+        // The message's end broke the rule, and not its bytes. An empty payload has none.
+        Verdict::Broken(Violation::NotDeflate) if is_empty || means(DONT_END_WITH_BLOCK) => {
+            "inflate.end"
+        }
+        Verdict::Broken(Violation::TextNotUtf8) if is_empty || means(ENDS_INSIDE_CHARACTER) => {
+            "text.end"
+        }
         Verdict::Broken(violation) => of_violation(*violation, annotation.inflated.is_some()),
         Verdict::Refused(refusal) => {
             let is_old = refusal.diagnostic().seen.contains("HTTP/1.0");

@@ -14,7 +14,9 @@
 
 use super::anchors::Anchor;
 use super::deciding_anchor;
-use crate::explain::annotation::{Annotation, AnnotationKind, Span, Verdict, hex, visible};
+use crate::explain::annotation::{
+    Annotation, AnnotationKind, Inflated, Span, Verdict, hex, visible,
+};
 use crate::frames::header::{FIN, Header, Opcode, RSV1};
 use crate::frames::mask;
 use crate::frames::message::MessageKind;
@@ -140,7 +142,8 @@ impl Trace<'_> {
         }
         // 4. Is the payload unmasked, and what does it say?
         if header.length > 0 {
-            let arrived = annotation.payload.len();
+            // A long frame's annotation doesn't keep all of its payload.
+            let arrived = length - (annotation.bytes.len() - annotation.payload.len()) as u64;
             let offset = format!("{arrived} bytes of payload, from offset 0");
             self.reach("unmask", offset)?;
             if let Some(key) = header.mask {
@@ -205,15 +208,23 @@ impl Trace<'_> {
 
     fn data(&mut self, header: &Header) -> Option<()> {
         let annotation = self.annotation;
+        let Some(kind) = annotation.message_kind else {
+            return self.reach("opaque", "only the agreed extension can decode the payload");
+        };
         let first = annotation.bytes.first().copied().unwrap_or_default();
-        let is_compressed = annotation.inflated.is_some() || first & RSV1 != 0;
-        if is_compressed {
-            let length = annotation.inflated.as_ref().map_or(0, |inflated| inflated.length);
-            self.reach("inflate", format!("{} bytes inflate to {length}", header.length))?;
-        }
-        let length = annotation.inflated.as_ref().map_or(header.length, |one| one.length);
-        match annotation.message_kind {
-            Some(MessageKind::Text) => {
+        let length = match &annotation.inflated {
+            Some(Inflated { length, .. }) => {
+                self.reach("inflate", format!("{} bytes inflate to {length}", header.length))?;
+                *length
+            }
+            None if first & RSV1 != 0 => {
+                let says = "a build without the feature `deflate` can't inflate the payload";
+                return self.reach("inflate", says);
+            }
+            None => header.length,
+        };
+        match kind {
+            MessageKind::Text => {
                 let ends_inside_character =
                     annotation.spans.iter().any(|s| s.meaning.contains("continues in"));
                 let kept = if ends_inside_character {
@@ -224,14 +235,14 @@ impl Trace<'_> {
                 self.reach("text", format!("{length} bytes are checked{kept}"))?;
                 self.reach("text.message", format!("{length} bytes are appended"))?;
             }
-            Some(MessageKind::Binary) | None => {
+            MessageKind::Binary => {
                 self.reach("binary", format!("{length} bytes are appended"))?;
             }
         }
         if !header.fin {
             return self.reach("event", "FIN is 0: no message yet, the next frame is read");
         }
-        if is_compressed {
+        if annotation.inflated.is_some() {
             self.reach("inflate.end", "00 00 ff ff is appended: the last block must end here")?;
         }
         self.reach("message", "the message is whole")?;

@@ -56,20 +56,9 @@ const PRICE_OF_LAST_BLOCK: u64 = 1024;
 /// credit pays for at most 16 blocks.
 const MAX_CREDIT: u64 = 17 * PRICE_OF_LAST_BLOCK;
 
-/// Validates compression settings. Fails unless both window sizes are from 9 to 15 bits and the
-/// level is from 1 to 9. The error names the setting that's out of range.
+/// Validates compression settings. Fails if one is out of range, and names that setting.
 pub fn validate(settings: &DeflateConfig) -> Result<(), Misuse> {
-    let window = MIN_WINDOW_BITS..=MAX_WINDOW_BITS;
-    for (setting, value, allowed) in [
-        ("server_max_window_bits", settings.server_max_window_bits, &window),
-        ("client_max_window_bits", settings.client_max_window_bits, &window),
-        ("level", settings.level, &(1..=9)),
-    ] {
-        if !allowed.contains(&value) {
-            return Err(Misuse::DeflateConfig(setting, value));
-        }
-    }
-    Ok(())
+    settings.validate()
 }
 
 /// Creates a connection's inflater and deflater from the compression parameters that the two ends
