@@ -35,7 +35,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-use ws101::{CloseCode, Result, Sender, Server, WebSocket, connect};
+use ws101::diagnostic::escape;
+use ws101::{CloseCode, Error, Result, Sender, Server, WebSocket, connect};
 
 /// How long `dial` waits after it couldn't accept a program's connection.
 const REST: Duration = Duration::from_millis(50);
@@ -82,13 +83,16 @@ fn dial(listener: TcpListener, url: &str) -> Result<()> {
                     continue;
                 }
             };
-            scope.spawn(move || {
+            let spawned = thread::Builder::new().spawn_scoped(scope, move || {
                 let carried = connect(url).and_then(|ws| {
                     let _guard = ctrl_c::closes(&ws);
                     tunnel(ws, tcp)
                 });
                 carried.unwrap_or_else(|error| eprintln!("{error}"));
             });
+            if let Err(error) = spawned {
+                eprintln!("a program gets no thread: {error}");
+            }
         }
         Ok(())
     })
@@ -99,10 +103,10 @@ fn tunnel(mut ws: WebSocket, tcp: TcpStream) -> Result<()> {
     let sender = ws.sender();
     let one_has_ended = AtomicBool::new(false);
     thread::scope(|scope| {
-        scope.spawn(|| {
+        thread::Builder::new().spawn_scoped(scope, || {
             // If the WebSocket fails, `from_websocket` gets the error, too, and returns it.
             let _ = to_websocket(&tcp, &sender, &one_has_ended);
-        });
+        })?;
         let ended = from_websocket(&mut ws, &tcp, &one_has_ended);
         // If the other thread is still waiting in `read`, the shutdown ends that `read`.
         let _ = tcp.shutdown(Shutdown::Both);
@@ -127,7 +131,13 @@ fn from_websocket(
             return ws.close(CloseCode::NORMAL, "");
         }
     }
-    Ok(())
+    match ws.closed_with() {
+        // For example, the far end couldn't reach the target.
+        Some(close) if close.code.is_failure() => {
+            Err(Error::other(format!("closed with {}", escape(&close.to_string()))))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn to_websocket(mut tcp: &TcpStream, sender: &Sender, one_has_ended: &AtomicBool) -> Result<()> {

@@ -82,6 +82,16 @@ impl Drop for Running {
     }
 }
 
+/// Starts a program whose first line ends with the address at which it listens.
+fn listening(program: &mut Command) -> Running {
+    let mut child = program.spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    let address = line.trim_end().rsplit([' ', '/']).next().unwrap().to_owned();
+    Running { child, stdout, address }
+}
+
 /// All examples on disk, in their order: the numbered ones, then those with a name alone.
 fn all() -> Vec<String> {
     let folder = format!("{}/examples", env!("CARGO_MANIFEST_DIR"));
@@ -592,6 +602,27 @@ fn a_tap_between_echo_and_client_explains_each_byte_and_changes_none() {
     assert!(at_tap.starts_with("#1 client → server, byte 0: a request for a WebSocket\n"));
 }
 
+#[test]
+fn a_tunnel_to_a_target_that_refuses_says_so_at_its_near_end() {
+    use std::net::{TcpListener, TcpStream};
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut far = program("15_tunnel");
+    far.args(["serve", "127.0.0.1:0", &unused.to_string()]);
+    let far = listening(far.stdout(Stdio::piped()));
+    let mut near = program("15_tunnel");
+    near.args(["dial", "127.0.0.1:0", &format!("ws://{}", far.address)]);
+    let mut near = listening(near.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let mut program = TcpStream::connect(&near.address).unwrap();
+    assert_eq!(program.read(&mut [0]).unwrap(), 0);
+    let (said, hears) = std::sync::mpsc::channel();
+    let stderr = BufReader::new(near.child.stderr.take().unwrap());
+    std::thread::spawn(move || {
+        stderr.lines().map_while(Result::ok).for_each(|l| drop(said.send(l)))
+    });
+    let line = hears.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+    assert!(line.contains("1014") && line.contains("the target: connection refused"), "{line}");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_tunnel_without_a_descriptor_goes_on_when_there_are_some_again() {
@@ -609,12 +640,7 @@ fn a_tunnel_without_a_descriptor_goes_on_when_there_are_some_again() {
         );
         let mut near = Command::new("sh");
         near.args(["-c", &confined, "near", "dial", "127.0.0.1:0", &url]);
-        let mut child = near.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
-        let address = line.trim_end().rsplit(' ').next().unwrap().to_owned();
-        let near = Running { child, stdout, address };
+        let near = listening(near.stdout(Stdio::piped()).stderr(Stdio::null()));
 
         let (descriptors, start) = (format!("/proc/{}/fd", near.child.id()), Instant::now());
         let mut crowd = Vec::new();
