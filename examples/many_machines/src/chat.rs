@@ -45,7 +45,7 @@ pub struct Chat {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Health {
     Ready,
-    /// The server drains: it accepts no new members, and closes the others in batches.
+    /// The server drains: the balancer sends it no new members, and it closes its own in batches.
     Draining,
     /// The store hasn't answered for a while.
     OutOfTouch,
