@@ -347,6 +347,17 @@ fn secure_with_too_few_or_too_many_files_serves_no_certificate_of_its_own_instea
 }
 
 #[test]
+#[cfg(feature = "tls")]
+fn the_secure_example_names_the_file_that_it_cannot_read() {
+    for files in [&["missing", "key"][..], &["certificate", "key", "missing"]] {
+        let mut server = program("11_secure");
+        let output = server.arg("127.0.0.1:0").args(files).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("missing: "), "{files:?}: {said}");
+    }
+}
+
+#[test]
 fn through_a_proxy_goes_what_the_proxy_lets_through() {
     let printed = run("17_through_a_proxy", &[]);
     let port = printed.split("CONNECT 127.0.0.1:").nth(1).unwrap().split(' ').next().unwrap();
