@@ -100,6 +100,9 @@ fn dial(listener: TcpListener, url: &str) -> Result<()> {
 
 /// Carries bytes in both directions, with a thread for each, until both have ended.
 fn tunnel(mut ws: WebSocket, tcp: TcpStream) -> Result<()> {
+    // Send each piece at once, as the program did. If this setting fails, the bytes still pass, only
+    // later.
+    let _ = tcp.set_nodelay(true);
     let sender = ws.sender();
     let one_has_ended = AtomicBool::new(false);
     thread::scope(|scope| {

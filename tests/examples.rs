@@ -634,6 +634,41 @@ fn a_tunnel_to_a_target_that_refuses_says_so_at_its_near_end() {
     assert!(line.contains("1014") && line.contains("the target: connection refused"), "{line}");
 }
 
+#[test]
+fn a_tunnel_passes_small_pieces_on_at_once() {
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+    use std::time::{Duration, Instant};
+    let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut far = program("15_tunnel");
+    far.args(["serve", "127.0.0.1:0", &target.local_addr().unwrap().to_string()]);
+    let far = listening(far.stdout(Stdio::piped()));
+    let mut near = program("15_tunnel");
+    near.args(["dial", "127.0.0.1:0", &format!("ws://{}", far.address)]);
+    let near = listening(near.stdout(Stdio::piped()));
+    let program = TcpStream::connect(&near.address).unwrap();
+    let (target, _) = target.accept().unwrap();
+    [&program, &target].iter().for_each(|end| end.set_nodelay(true).unwrap());
+    // Two pieces in each direction. TCP delays the second one by about 40 ms until the first is
+    // acknowledged, unless each end of the tunnel has turned that off.
+    let pass = |mut from: &TcpStream, mut to: &TcpStream| {
+        for piece in [b"a", b"b"] {
+            from.write_all(piece).unwrap();
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        to.read_exact(&mut [0; 2]).unwrap();
+    };
+    let time = || {
+        let start = Instant::now();
+        (0..20).for_each(|_| {
+            pass(&program, &target);
+            pass(&target, &program);
+        });
+        start.elapsed()
+    };
+    assert!((0..5).any(|_| time() < Duration::from_millis(1300)));
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_tunnel_without_a_descriptor_goes_on_when_there_are_some_again() {
