@@ -336,6 +336,18 @@ fn a_proxy_variable_that_is_not_utf_8_does_not_let_a_client_bypass_the_proxy() {
 }
 
 #[test]
+fn through_a_proxy_speaks_of_no_tunnel_if_the_environment_names_no_proxy() {
+    let echo = start("04_echo");
+    let mut client = program("17_through_a_proxy");
+    client.arg(format!("ws://{}", echo.address));
+    for name in ["http_proxy", "all_proxy", "ALL_PROXY"] {
+        client.env_remove(name);
+    }
+    let printed = String::from_utf8(client.output().unwrap().stdout).unwrap();
+    assert_eq!(printed, "an echo: hello\n");
+}
+
+#[test]
 #[cfg(feature = "tls")]
 fn secure_with_too_few_or_too_many_files_serves_no_certificate_of_its_own_instead() {
     for files in [&["certificate"][..], &["certificate", "key", "roots", "more roots"]] {
