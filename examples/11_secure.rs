@@ -88,11 +88,13 @@ fn self_signed_tls(port: u16) -> Result<(Tls, PathBuf)> {
 /// All three arguments name PEM files.
 fn tls_that_asks_clients(certificate: &str, key: &str, roots: &str) -> Result<Tls> {
     let read = |file: &str| -> Result<Vec<CertificateDer<'static>>> {
-        CertificateDer::pem_file_iter(file).and_then(Iterator::collect).map_err(Error::other)
+        let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+        read.map_err(|error| Error::other(format!("{file}: {error}")))
     };
     let mut trusted = RootCertStore::empty();
     read(roots)?.into_iter().try_for_each(|root| trusted.add(root)).map_err(Error::other)?;
-    let key = PrivateKeyDer::from_pem_file(key).map_err(Error::other)?;
+    let key = PrivateKeyDer::from_pem_file(key)
+        .map_err(|error| Error::other(format!("{key}: {error}")))?;
     let clients = WebPkiClientVerifier::builder(Arc::new(trusted)).build().map_err(Error::other)?;
     let config = ServerConfig::builder().with_client_cert_verifier(clients);
     let config = config.with_single_cert(read(certificate)?, key).map_err(Error::other)?;

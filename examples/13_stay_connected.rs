@@ -36,7 +36,7 @@ mod help;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ws101::diagnostic::escape;
 use ws101::{CloseCode, Error, Message, Refusal, Result, Server, WebSocket, connect};
@@ -62,7 +62,7 @@ fn stay_connected(url: &str) {
     let (mut last, mut wait) = (0, FIRST_WAIT);
     let separator = if url.contains('?') { '&' } else { '?' };
     loop {
-        let had = last;
+        let (had, start) = (last, Instant::now());
         let why = match read_news(&format!("{url}{separator}after={last}"), &mut last) {
             Ended::Done(why) => return println!("{why}: done"),
             Ended::Failed(why) => {
@@ -71,8 +71,9 @@ fn stay_connected(url: &str) {
             Ended::Interrupted(_) if ctrl_c::was_pressed() => return println!("Ctrl-C: done"),
             Ended::Interrupted(why) => why,
         };
-        if last > had {
-            wait = FIRST_WAIT; // This connection worked.
+        // This connection worked: it brought news, or lasted longer than any attempt to connect.
+        if last > had || start.elapsed() > LONGEST_WAIT {
+            wait = FIRST_WAIT;
         }
         let pause = random_part_of(wait);
         println!("{why}: connect again in {} ms", pause.as_millis());

@@ -35,7 +35,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-use ws101::{CloseCode, Result, Sender, Server, WebSocket, connect};
+use ws101::diagnostic::escape;
+use ws101::{CloseCode, Error, Result, Sender, Server, WebSocket, connect};
 
 /// How long `dial` waits after it couldn't accept a program's connection.
 const REST: Duration = Duration::from_millis(50);
@@ -136,7 +137,13 @@ fn from_websocket(
             return ws.close(CloseCode::NORMAL, "");
         }
     }
-    Ok(())
+    match ws.closed_with() {
+        // For example, the far end couldn't reach the target.
+        Some(close) if close.code.is_failure() => {
+            Err(Error::other(format!("closed with {}", escape(&close.to_string()))))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn to_websocket(mut tcp: &TcpStream, sender: &Sender, one_has_ended: &AtomicBool) -> Result<()> {

@@ -4,7 +4,7 @@
 //! run: cargo run --example 17_through_a_proxy
 //! or: cargo run --example 17_through_a_proxy URL, through the proxy that `https_proxy` or `http_proxy` names
 //! expect: the proxy was asked: CONNECT 127.0.0.1:9001 HTTP/1.1
-//! expect: an echo through the tunnel: hello
+//! expect: an echo: hello
 //! expect: not opened: 403
 //! next: 18_reload_a_certificate, without a restart of the server
 //!
@@ -57,7 +57,7 @@ fn echo(client: Client) -> Result<()> {
     ws.send("hello")?;
     if let Some(message) = ws.recv()? {
         let text = message.as_text().unwrap_or_default();
-        println!("an echo through the tunnel: {}", escape(text));
+        println!("an echo: {}", escape(text));
     }
     ws.close(1000, "")
 }

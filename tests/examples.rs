@@ -82,6 +82,16 @@ impl Drop for Running {
     }
 }
 
+/// Starts a program whose first line ends with the address at which it listens.
+fn listening(program: &mut Command) -> Running {
+    let mut child = program.spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    let address = line.trim_end().rsplit([' ', '/']).next().unwrap().to_owned();
+    Running { child, stdout, address }
+}
+
 /// All examples on disk, in their order: the numbered ones, then those with a name alone.
 fn all() -> Vec<String> {
     let folder = format!("{}/examples", env!("CARGO_MANIFEST_DIR"));
@@ -334,6 +344,18 @@ fn a_proxy_variable_that_is_not_utf_8_does_not_let_a_client_bypass_the_proxy() {
 }
 
 #[test]
+fn through_a_proxy_speaks_of_no_tunnel_if_the_environment_names_no_proxy() {
+    let echo = start("04_echo");
+    let mut client = program("17_through_a_proxy");
+    client.arg(format!("ws://{}", echo.address));
+    for name in ["http_proxy", "all_proxy", "ALL_PROXY"] {
+        client.env_remove(name);
+    }
+    let printed = String::from_utf8(client.output().unwrap().stdout).unwrap();
+    assert_eq!(printed, "an echo: hello\n");
+}
+
+#[test]
 #[cfg(feature = "tls")]
 fn secure_with_too_few_or_too_many_files_serves_no_certificate_of_its_own_instead() {
     for files in [&["certificate"][..], &["certificate", "key", "roots", "more roots"]] {
@@ -341,6 +363,17 @@ fn secure_with_too_few_or_too_many_files_serves_no_certificate_of_its_own_instea
         let output = server.arg("127.0.0.1:0").args(files).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains("usage: 11_secure"), "{files:?}: {said}");
+    }
+}
+
+#[test]
+#[cfg(feature = "tls")]
+fn the_secure_example_names_the_file_that_it_cannot_read() {
+    for files in [&["missing", "key"][..], &["certificate", "key", "missing"]] {
+        let mut server = program("11_secure");
+        let output = server.arg("127.0.0.1:0").args(files).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("missing: "), "{files:?}: {said}");
     }
 }
 
@@ -612,6 +645,62 @@ fn a_tap_between_echo_and_client_explains_each_byte_and_changes_none() {
     assert!(at_tap.starts_with("#1 client → server, byte 0: a request for a WebSocket\n"));
 }
 
+#[test]
+fn a_tunnel_to_a_target_that_refuses_says_so_at_its_near_end() {
+    use std::net::{TcpListener, TcpStream};
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut far = program("15_tunnel");
+    far.args(["serve", "127.0.0.1:0", &unused.to_string()]);
+    let far = listening(far.stdout(Stdio::piped()));
+    let mut near = program("15_tunnel");
+    near.args(["dial", "127.0.0.1:0", &format!("ws://{}", far.address)]);
+    let mut near = listening(near.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let mut program = TcpStream::connect(&near.address).unwrap();
+    assert_eq!(program.read(&mut [0]).unwrap(), 0);
+    let (said, hears) = std::sync::mpsc::channel();
+    let stderr = BufReader::new(near.child.stderr.take().unwrap());
+    std::thread::spawn(move || {
+        stderr.lines().map_while(Result::ok).for_each(|l| drop(said.send(l)))
+    });
+    let line = hears.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+    assert!(line.contains("1014") && line.contains("the target: connection refused"), "{line}");
+}
+
+#[test]
+fn a_tunnel_passes_small_pieces_on_at_once() {
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+    use std::time::{Duration, Instant};
+    let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut far = program("15_tunnel");
+    far.args(["serve", "127.0.0.1:0", &target.local_addr().unwrap().to_string()]);
+    let far = listening(far.stdout(Stdio::piped()));
+    let mut near = program("15_tunnel");
+    near.args(["dial", "127.0.0.1:0", &format!("ws://{}", far.address)]);
+    let near = listening(near.stdout(Stdio::piped()));
+    let program = TcpStream::connect(&near.address).unwrap();
+    let (target, _) = target.accept().unwrap();
+    [&program, &target].iter().for_each(|end| end.set_nodelay(true).unwrap());
+    // Two pieces in each direction. TCP delays the second one by about 40 ms until the first is
+    // acknowledged, unless each end of the tunnel has turned that off.
+    let pass = |mut from: &TcpStream, mut to: &TcpStream| {
+        for piece in [b"a", b"b"] {
+            from.write_all(piece).unwrap();
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        to.read_exact(&mut [0; 2]).unwrap();
+    };
+    let time = || {
+        let start = Instant::now();
+        (0..20).for_each(|_| {
+            pass(&program, &target);
+            pass(&target, &program);
+        });
+        start.elapsed()
+    };
+    assert!((0..5).any(|_| time() < Duration::from_millis(1300)));
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_tunnel_without_a_descriptor_goes_on_when_there_are_some_again() {
@@ -629,12 +718,7 @@ fn a_tunnel_without_a_descriptor_goes_on_when_there_are_some_again() {
         );
         let mut near = Command::new("sh");
         near.args(["-c", &confined, "near", "dial", "127.0.0.1:0", &url]);
-        let mut child = near.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
-        let address = line.trim_end().rsplit(' ').next().unwrap().to_owned();
-        let near = Running { child, stdout, address };
+        let near = listening(near.stdout(Stdio::piped()).stderr(Stdio::null()));
 
         let (descriptors, start) = (format!("/proc/{}/fd", near.child.id()), Instant::now());
         let mut crowd = Vec::new();

@@ -349,7 +349,8 @@ fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result
         let rest = deadline.remaining().map_err(|_| Error::PeerTimeout)?;
         let share = rest / (1 + addresses.len() as u32);
         // (`connect_timeout` rejects a timeout of zero.)
-        match TcpStream::connect_timeout(&address, share.max(Duration::from_millis(1))) {
+        let connected = TcpStream::connect_timeout(&address, share.max(Duration::from_millis(1)));
+        match connected.and_then(refuse_own_end) {
             Ok(stream) => return Ok(stream),
             // This is the same error as for a server that accepts the connection and then stays
             // silent.
@@ -363,6 +364,16 @@ fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result
         }
     }
     Err(last)
+}
+
+/// Refuses a stream that the operating system has connected to itself. That happens, rarely, if no
+/// server listens at the address, and if this connection's own port is the one that it dials. Such
+/// a stream would return the client's request as the server's response.
+fn refuse_own_end(stream: TcpStream) -> io::Result<TcpStream> {
+    match (stream.local_addr(), stream.peer_addr()) {
+        (Ok(own), Ok(peer)) if own == peer => Err(ErrorKind::ConnectionRefused.into()),
+        _ => Ok(stream),
+    }
 }
 
 /// Reads the HTTP head of the server's final response, which is the 101 or a rejection. Skips other
@@ -478,6 +489,21 @@ mod tests {
         assert!(matches!(dialled, Err(Error::PeerTimeout)), "{dialled:?}");
         let dialled = dial_first([address].into(), Deadline::after(Duration::ZERO));
         assert!(matches!(dialled, Err(Error::PeerTimeout)), "{dialled:?}");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_client_never_takes_its_own_end_for_the_server() {
+        // Linux chooses even ports for clients, and odd ones for listeners of port 0. About one in
+        // 14,000 attempts to reach a port without a listener connects to itself.
+        let odd = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let unused = SocketAddr::new(odd.ip(), odd.port() & !1);
+        let end = Deadline::after(Duration::from_secs(60));
+        for _ in 0..60_000 {
+            let connected = dial_first([unused].into(), end);
+            let is_own = |stream: TcpStream| stream.local_addr().ok() == stream.peer_addr().ok();
+            assert!(!connected.is_ok_and(is_own));
+        }
     }
 
     #[test]

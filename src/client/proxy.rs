@@ -133,17 +133,24 @@ impl Proxy {
             Some((user, authority)) => (Some(user), authority),
             None => (None, rest),
         };
-        // The error shows only the host and port, because the URL may contain a password.
-        let misuse = |why| Misuse::Proxy(authority.into(), why);
+        let authority = authority.strip_suffix('/').unwrap_or(authority);
+        let parsed = Authority::parse(authority);
+        // The error shows only the host and port, because the URL may contain a password. If this
+        // isn't a host and port, the password may stand here, too, such as in `user:password`.
+        let shown = match authority.split_once(':') {
+            Some((name, _)) if parsed.is_none() => format!("{name}:***"),
+            _ => authority.into(),
+        };
+        let misuse = |why| Misuse::Proxy(shown.clone(), why);
         if !scheme.eq_ignore_ascii_case("http") {
             return Err(misuse("the scheme isn't http, and no other proxy is supported"));
         }
-        let authority = authority.strip_suffix('/').unwrap_or(authority);
-        let parsed = Authority::parse(authority).ok_or(misuse("not a host with a port"))?;
+        let parsed = parsed.ok_or_else(|| misuse("not a host with a port"))?;
         let authorization = match user {
             None => None,
             Some(user) => {
-                let user = percent_decoded(user).ok_or(misuse("user or password isn't UTF-8"))?;
+                let user =
+                    percent_decoded(user).ok_or_else(|| misuse("user or password isn't UTF-8"))?;
                 let user = if user.contains(':') { user } else { user + ":" };
                 Some(format!("Basic {}", STANDARD.encode(user)))
             }
@@ -242,6 +249,15 @@ mod tests {
             !misuse.to_string().contains("secret") && misuse.to_string().contains("p:1"),
             "{misuse}"
         );
+    }
+
+    #[test]
+    fn a_password_that_is_not_followed_by_an_at_sign_is_hidden_too() {
+        for url in ["http://ada:secret", "http://ada:secret%40p:1", "socks5://ada:secret%40p/"] {
+            let Err(misuse) = Proxy::parse(url) else { panic!("{url}") };
+            let said = misuse.to_string();
+            assert!(!said.contains("secret") && said.contains("ada:***"), "{said}");
+        }
     }
 
     #[test]

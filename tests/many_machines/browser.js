@@ -156,6 +156,13 @@ async function main() {
       await waitFor(ann, '#here', 'here, on all servers: 2');
       await waitFor(bob, '#here', 'here, on all servers: 2');
     });
+    await check('a window whose name is refused does not say that it comes back', async () => {
+      const eve = await open(browser, `${url}/?name=${'e'.repeat(17)}`);
+      await waitFor(eve, '#state', 'closed with 1008');
+      const state = await text(eve, '#state');
+      await eve.close();
+      assert(!state.includes('coming back'), state);
+    });
     await check('the server of one is killed: it comes back elsewhere and catches up', async () => {
       const killed = await serverOf(ann);
       // She comes back when she has missed something, however long that takes on a busy machine.

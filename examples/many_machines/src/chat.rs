@@ -45,7 +45,7 @@ pub struct Chat {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Health {
     Ready,
-    /// The server drains: it accepts no new members, and closes the others in batches.
+    /// The server drains: the balancer sends it no new members, and it closes its own in batches.
     Draining,
     /// The store hasn't answered for a while.
     OutOfTouch,
@@ -82,7 +82,8 @@ impl Chat {
     /// one, it waits for the reader. If the reader asks the store again and still doesn't reach the
     /// member's position, that position isn't in the store, and the member starts anew. Returns
     /// `false` if the store hasn't answered meanwhile: then this server doesn't know what the
-    /// member missed, but another one may.
+    /// member missed, but another one may. Also returns `false` if the store hasn't answered for so
+    /// long that the server sends its members away.
     #[must_use]
     pub fn join(&self, room: usize, id: u64, member: Member, position: Option<Position>) -> bool {
         let came = Instant::now();
@@ -92,8 +93,12 @@ impl Chat {
         };
         let waited = delivered.wait_timeout_while(locked, CATCH_UP, |room| not_yet(room));
         let mut room = waited.unwrap().0;
-        let answered = self.answered.lock().unwrap().is_some_and(|at| at > came);
-        let knows = !not_yet(&room) || (room.is_known() && answered);
+        let answer = *self.answered.lock().unwrap();
+        // A server that sends its members away lets in no others. They would come back at once, again
+        // and again, because they had received their position.
+        let is_lost = answer.is_some_and(|at| at.elapsed() > SEND_AWAY);
+        let answered = answer.is_some_and(|at| at > came);
+        let knows = !is_lost && (!not_yet(&room) || (room.is_known() && answered));
         if knows {
             room.join(id, member, position.as_ref(), &self.name);
         }
@@ -237,6 +242,37 @@ mod tests {
 
         fn presence(&self, _: &str, _: &[Vec<String>]) -> Result<Vec<Vec<String>>, Unavailable> {
             Err(Unavailable("no names here".into()))
+        }
+    }
+
+    /// Returns whether a new member may join this chat.
+    fn lets_in(chat: Chat) -> bool {
+        let server = Server::bind("127.0.0.1:0").unwrap();
+        let (url, handle) = (format!("ws://{}", server.local_addr().unwrap()), server.handle());
+        let (joined, joins) = channel();
+        let serving = thread::spawn(move || {
+            server.serve(move |ws| {
+                let member =
+                    Member { name: "ann".into(), outbox: ws.outbox(9)?, sender: ws.sender() };
+                joined.send(chat.join(0, ws.id(), member, None)).unwrap();
+                Ok(())
+            })
+        });
+        let _ws = connect(&url).unwrap();
+        let has_joined = joins.recv_timeout(Duration::from_secs(60)).unwrap();
+        handle.stop(Duration::ZERO);
+        serving.join().unwrap().unwrap();
+        has_joined
+    }
+
+    #[test]
+    fn a_server_that_sends_its_members_away_lets_in_no_others() {
+        for (silent_for, expected) in [(SEND_AWAY * 2, false), (Duration::ZERO, true)] {
+            let (asked, answers) = (channel().0, Mutex::new(channel().1));
+            let chat = Chat::new("one".into(), Box::new(Slow { asked, answers }), 10);
+            chat.adopt(0).unwrap();
+            *chat.answered.lock().unwrap() = Instant::now().checked_sub(silent_for);
+            assert_eq!(lets_in(chat), expected, "{silent_for:?}");
         }
     }
 

@@ -2,7 +2,7 @@
 //! order, whichever server they are on. If a member's server dies, the member reconnects to another
 //! one, and misses nothing.
 //!
-//! run: cargo run --manifest-path examples/many_machines/Cargo.toml [ADDRESS] [--redis URL] [--name NAME] [--history N]
+//! run: cargo run --manifest-path examples/many_machines/Cargo.toml [ADDRESS] [--redis URL --name NAME] [--history N]
 //! then: open http://127.0.0.1:9001 in two windows
 //! or: examples/many_machines/run starts three of them, with Redis between and haproxy in front
 //! expect: listening on ws://127.0.0.1:9001
@@ -50,7 +50,11 @@ fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--redis" => redis = arguments.next(),
+            // Without its URL, the server would run alone.
+            "--redis" => {
+                let url = arguments.next().ok_or_else(|| Error::other("--redis takes a URL"))?;
+                redis = Some(url);
+            }
             "--name" => name = arguments.next(),
             "--history" => {
                 let number = arguments.next().and_then(|n| n.parse().ok()).filter(|n| *n > 0);
@@ -59,13 +63,17 @@ fn main() -> Result<()> {
             _ => address = argument,
         }
     }
+    // The store keeps each server's lists of members under the server's name.
+    let name = match (name, &redis) {
+        (None, Some(_)) => return Err(Error::other("--redis needs a --name for each server")),
+        (name, _) => name.unwrap_or_else(|| "alone".into()),
+    };
     let store: Box<dyn Store> = match redis {
         None => Box::new(Memory::new(history)),
         Some(url) => {
             Box::new(Redis::new(&url, history).map_err(|why| Error::other(why.to_string()))?)
         }
     };
-    let name = name.unwrap_or_else(|| "alone".into());
     let chat = Arc::new(Chat::new(name, store, history));
     let on_the_pages = chat.clone();
     let server = Server::bind(address)?

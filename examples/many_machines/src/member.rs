@@ -45,7 +45,7 @@ impl Visit {
         let offset = request.parameter("offset").and_then(|offset| offset.parse().ok());
         let position = match (word("epoch", 32), offset) {
             (Some(epoch), Some(offset)) => Some(Position { epoch, offset }),
-            _ if request.parameter("epoch").is_some() => {
+            _ if ["epoch", "offset"].iter().any(|half| request.parameter(half).is_some()) => {
                 return Err("epoch and offset, as they were told");
             }
             _ => None,
@@ -132,6 +132,7 @@ mod tests {
         assert!(parse("/chat/tea?name=a%0Ab&key=k").is_err());
         assert!(parse("/chat/tea?name=ann").is_err());
         assert!(parse("/chat/tea?name=ann&key=k&epoch=e").is_err());
+        assert!(parse("/chat/tea?name=ann&key=k&offset=7").is_err());
         assert!(parse("/chat/tea?name=ann&key=k&epoch=e&offset=-1").is_err());
     }
 }

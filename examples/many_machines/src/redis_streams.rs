@@ -143,6 +143,13 @@ fn entry(id: &StreamId) -> Option<(u64, Said)> {
     Some((offset, said))
 }
 
+/// Returns the entries after the last gap. There is a gap if someone has deleted an entry, such as an
+/// abusive message (`XDEL`). A room can't deliver past a gap, so it starts anew after it.
+fn after_last_gap(mut entries: Vec<(u64, Said)>) -> Vec<(u64, Said)> {
+    let gap = entries.windows(2).rposition(|two| two[0].0 + 1 != two[1].0);
+    entries.split_off(gap.map_or(0, |before| before + 1))
+}
+
 impl Store for Redis {
     fn append(&self, room: usize, said: &Said) -> Result<(), Unavailable> {
         let command = script(include_str!("append.lua"), room)
@@ -164,7 +171,8 @@ impl Store for Redis {
         let command = script(include_str!("tail.lua"), room).arg(new_epoch()).to_owned();
         let (epoch, entries): (String, StreamRangeReply) =
             on(&self.client, connection, |connection| command.query(connection))?;
-        Ok(Tail { epoch, entries: entries.ids.iter().filter_map(entry).collect() })
+        let entries = entries.ids.iter().filter_map(entry).collect();
+        Ok(Tail { epoch, entries: after_last_gap(entries) })
     }
 
     // One XREAD reads all rooms. Twice a second, the streams are checked first, because XREAD would
@@ -250,5 +258,23 @@ impl Store for Redis {
             }
             Ok(all)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tail_has_no_gap_even_if_entries_were_deleted() {
+        let said = Said { from: "f".into(), number: 1, who: "ann".into(), says: "hi".into() };
+        let kept = |offsets: &[u64]| -> Vec<u64> {
+            let entries = offsets.iter().map(|at| (*at, said.clone())).collect();
+            after_last_gap(entries).iter().map(|(at, _)| *at).collect()
+        };
+        assert_eq!(kept(&[]), []);
+        assert_eq!(kept(&[5, 6, 7]), [5, 6, 7]);
+        assert_eq!(kept(&[1, 2, 4, 6, 7]), [6, 7]);
+        assert_eq!(kept(&[1, 2, 4]), [4]);
     }
 }

@@ -106,6 +106,8 @@ impl Room {
             send_or_drop(&member.outbox, entry);
         }
         self.members.insert(id, member);
+        // This member has no list of names yet, so the next one is sent even if it's the same.
+        self.names.clear();
     }
 
     /// Encodes `{"type":"position"}`, which says that the entry after this offset comes next.
@@ -285,6 +287,35 @@ mod tests {
         room.adopt(Tail { epoch: "b".into(), entries: Vec::new() }, "one");
         assert_eq!((room.top, room.start()), (0, 0));
         assert!(room.deliver(1, said(1)));
+    }
+
+    #[test]
+    fn a_member_gets_the_list_of_names_even_if_it_has_not_changed_since_the_member_left() {
+        let server = Server::bind("127.0.0.1:0").unwrap();
+        let (url, handle) = (format!("ws://{}", server.local_addr().unwrap()), server.handle());
+        let (came, comes) = channel();
+        let serving = thread::spawn(move || {
+            server.serve(move |mut ws| {
+                came.send((ws.id(), ws.outbox(16)?, ws.sender())).unwrap();
+                ws.recv().map(drop)
+            })
+        });
+        let mut room = room();
+        let names = || vec!["ann".to_owned()];
+        room.tell_names(names());
+        let mut ws = connect(&url).unwrap();
+        let (id, outbox, sender) = comes.recv().unwrap();
+        let member = Member { name: "ann".into(), outbox, sender };
+        room.join(id, member, Some(&at("a", 30)), "one");
+        room.tell_names(names());
+        room.tell_all(&PreparedMessage::new("end"));
+        let mut told = Vec::new();
+        while told.last().is_none_or(|last| last != "end") {
+            told.push(ws.recv().unwrap().unwrap().as_text().unwrap().to_owned());
+        }
+        assert!(told.iter().any(|told| told.contains(r#""names":["ann"]"#)), "{told:?}");
+        handle.stop(Duration::ZERO);
+        serving.join().unwrap().unwrap();
     }
 
     #[test]

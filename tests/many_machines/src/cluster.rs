@@ -307,3 +307,34 @@ impl Drop for Cluster {
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs the example's script, which finds no `cargo`, so it starts nothing. Returns what it says.
+    fn run(port: u16, arguments: &[&str]) -> String {
+        let mut command = Command::new("bash");
+        command.arg(example("run")).args(arguments).stdin(Stdio::null());
+        command.env("PATH", "/usr/bin:/bin").env("CHAT", format!("127.0.0.1:{port}"));
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    #[test]
+    fn a_server_that_does_not_run_is_not_killed_and_no_other_is_started() {
+        let said = run(1, &["kill", "one"]);
+        assert!(said.contains("no server one runs"), "{said}");
+    }
+
+    #[test]
+    fn a_second_start_leaves_the_first_one_its_folder() {
+        let folder = PathBuf::from(example("target/run-2"));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("one.pid"), std::process::id().to_string()).unwrap();
+        let said = run(2, &[]);
+        assert!(folder.join("one.pid").exists() && said.contains("it runs already"), "{said}");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
