@@ -160,7 +160,7 @@ impl WriteHalf {
         // This thread delays no other thread, so it waits for the end of an open message, however
         // long the message takes.
         let encoder = loop {
-            match self.lock_between_messages() {
+            match self.lock_between_messages(false) {
                 Err(Error::WriteTimeout) => {}
                 locked => break locked?,
             }
@@ -659,7 +659,7 @@ impl WriteHalf {
     /// if the calling thread itself has opened that message.
     #[inline]
     pub(crate) fn lock_for_new_message(&self) -> Result<MutexGuard<'_, Encoder>> {
-        let encoder = self.lock_between_messages()?;
+        let encoder = self.lock_between_messages(true)?;
         if !self.ending.refuses_messages() {
             return Ok(encoder);
         }
@@ -670,24 +670,28 @@ impl WriteHalf {
 
     /// Locks the encoder once no message is open, because fragments of two messages must not mix
     /// (§5.4). Fails with `WriteTimeout` if the open message makes no progress for `Limits::write`,
-    /// and with `Misuse` if the calling thread itself has opened that message.
+    /// and with `Misuse` if the calling thread itself has opened that message. `is_new` tells
+    /// whether the caller's message isn't queued yet, so that it's refused while the connection is
+    /// closing: the wait then ends with `Closed`.
     #[inline]
-    fn lock_between_messages(&self) -> Result<MutexGuard<'_, Encoder>> {
+    fn lock_between_messages(&self, is_new: bool) -> Result<MutexGuard<'_, Encoder>> {
         let encoder = self.lock();
         match self.message.is_open() {
             false => Ok(encoder),
-            true => self.wait_between_messages(encoder),
+            true => self.wait_between_messages(encoder, is_new),
         }
     }
 
     /// Releases the encoder until the open message is finished, then locks the encoder again. Fails
-    /// with `Closed` if the connection ends without our Close, with `WriteTimeout` if the open
-    /// message makes no progress for `Limits::write`, and with `Misuse` if the calling thread itself
-    /// has opened that message.
+    /// with `Closed` if the connection ends without our Close, or if the caller's message is new
+    /// and the connection is closing. Fails with `WriteTimeout` if the open message makes no
+    /// progress for `Limits::write`, and with `Misuse` if the calling thread itself has opened that
+    /// message.
     #[cold]
     fn wait_between_messages<'a>(
         &'a self,
         mut encoder: MutexGuard<'a, Encoder>,
+        is_new: bool,
     ) -> Result<MutexGuard<'a, Encoder>> {
         let mut stall = StallDetector::new(self.limits.write);
         while self.message.is_open() && !encoder.is_closed() {
@@ -695,6 +699,9 @@ impl WriteHalf {
             self.flush_pending()?;
             self.message.wait_until_none_is_open(PROGRESS_CHECK_INTERVAL)?;
             self.fail_if_ended_without_close()?;
+            if is_new && self.ending.refuses_messages() {
+                return Err(Error::Closed);
+            }
             if self.has_stalled(&mut stall) {
                 return Err(Error::WriteTimeout);
             }

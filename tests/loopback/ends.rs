@@ -1069,6 +1069,33 @@ fn either_side_closes_within_a_message_that_does_not_go_on_for_a_write_deadline(
     }
 }
 
+#[test]
+fn a_send_that_waits_for_another_threads_message_is_refused_once_the_connection_is_closing() {
+    for side in BOTH_SIDES {
+        let (wire, app) = open(side, unhurried(), |ws| {
+            let (writing, waiting, sender) = (ws.sender(), ws.sender(), ws.sender());
+            let (tell, told) = channel();
+            // A message that goes on and has no end: our Close waits for it.
+            thread::spawn(move || {
+                let mut message = writing.send_stream(MessageKind::Binary).unwrap();
+                while message.write_all(b"more").and_then(|()| message.flush()).is_ok() {
+                    let _ = tell.send(());
+                    thread::sleep(SOON);
+                }
+            });
+            told.recv().unwrap();
+            let waits = run(move || waiting.send("waits"));
+            sender.close(1000, "").unwrap();
+            let refused = [waits.wait(), run(move || sender.send("late")).wait()];
+            ws.sender().abort();
+            refused
+        });
+        let refused = app.wait();
+        assert!(refused.iter().all(|sent| matches!(sent, Err(Error::Closed))), "{refused:?}");
+        drop(wire);
+    }
+}
+
 // 7 and 8.
 
 #[test]
