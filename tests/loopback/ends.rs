@@ -1168,6 +1168,24 @@ fn server_frees_the_place_of_a_connection_whose_stream_panics_over_its_close() {
     server.wait_until(|counters| counters.open == 0);
 }
 
+#[test]
+fn server_outlives_a_panic_in_mid_message_whose_stream_panics_over_the_close() {
+    let faults = Faults::default();
+    let switch = faults.panics.clone();
+    let server = serve(
+        |server| server.wrap_stream(faults.wrap()),
+        move |mut ws| {
+            let mut message = ws.send_stream(MessageKind::Binary)?;
+            message.write_all(b"begun").and_then(|()| message.flush())?;
+            switch.store(true, SeqCst);
+            panic!("the handler fails");
+        },
+    );
+    let mut peer = server.open();
+    assert_eq!(peer.read_frame().first, 0x02);
+    server.wait_until(|counters| counters.open == 0);
+}
+
 // 9 and 10.
 
 #[test]
