@@ -1186,6 +1186,29 @@ fn server_outlives_a_panic_in_mid_message_whose_stream_panics_over_the_close() {
     server.wait_until(|counters| counters.open == 0);
 }
 
+#[test]
+fn an_outbox_keeps_no_message_after_its_stream_has_panicked() {
+    let faults = Faults::default();
+    let switch = faults.panics.clone();
+    let (tell, told) = channel();
+    let server = serve(
+        |server| server.wrap_stream(faults.wrap()),
+        move |ws| {
+            let outbox = ws.outbox(8)?;
+            switch.store(true, SeqCst);
+            outbox.try_send(&PreparedMessage::new("kept"))?;
+            let start = Instant::now();
+            while outbox.backlog().messages > 0 && start.elapsed() < PATIENCE / 2 {
+                thread::yield_now();
+            }
+            tell.send(outbox.backlog().messages).unwrap();
+            Ok(())
+        },
+    );
+    let _peer = server.open();
+    assert_eq!(told.recv_timeout(PATIENCE).unwrap(), 0);
+}
+
 // 9 and 10.
 
 #[test]
