@@ -285,18 +285,25 @@ impl Stream for Stuck {
 #[test]
 fn server_logs_how_many_bytes_a_peer_has_not_taken_that_never_answers_our_close() {
     listen();
-    let request =
-        b"GET /takes-nothing HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-    let limits = Limits { close: Duration::from_millis(50), ..Limits::default() };
-    let server = Server::without_listener().limits(limits);
-    let mut ws = server.accept(Stuck(Mutex::new(request.into()))).unwrap();
-    ws.send(vec![0; 10_000]).unwrap();
-    drop(ws);
-    let lines = LINES.lock().unwrap();
-    let is_last = |line: &&String| line.contains("closed: ") && line.contains("takes-nothing");
-    let line = lines.iter().find(is_last).expect("its end is logged");
-    assert!(line.contains("did not take our last 4321 bytes"), "{line}");
+    for (path, closes) in [("/is-dropped", false), ("/is-closed", true)] {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        );
+        let limits = Limits { close: Duration::from_millis(50), ..Limits::default() };
+        let server = Server::without_listener().limits(limits);
+        let mut ws = server.accept(Stuck(Mutex::new(request.into()))).unwrap();
+        ws.send(vec![0; 10_000]).unwrap();
+        if closes {
+            // The handler ignores this error.
+            assert!(matches!(ws.close(1000, ""), Err(Error::BytesLost(4_321))));
+        }
+        drop(ws);
+        let lines = LINES.lock().unwrap();
+        let is_last = |line: &&String| line.contains("closed: ") && line.contains(path);
+        let line = lines.iter().find(is_last).expect("its end is logged");
+        assert!(line.contains("did not take our last 4321 bytes"), "{line}");
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@
 
 use std::io::{self, Read, Write};
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::ending::CloseRequest;
 use super::sender::Sender;
@@ -200,9 +201,10 @@ impl Drop for MessageWriter<'_> {
         if was_begun && !self.finished {
             let reason = "message given up half way".into();
             let close = Close { code: CloseCode::INTERNAL_ERROR, reason };
-            let _ = self
-                .write_half
-                .request_close(CloseRequest::immediate(close, self.write_half.limits.close));
+            let request = CloseRequest::immediate(close, self.write_half.limits.close);
+            // The stream may be the application's own code, which may panic. If this thread is
+            // panicking already, a second panic that left this function would abort the process.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.write_half.request_close(request)));
         }
         // This must come after the request for the Close, because from here on another thread may
         // begin a message.

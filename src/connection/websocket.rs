@@ -181,12 +181,16 @@ impl WebSocket {
         let sent = self.write_half.request_close(request);
         let answered = self.read_half.wait_for_peer_close(sent);
         let unanswered = self.write_half.close_and_linger(close);
-        answered?;
-        match unanswered {
+        let closed = answered.and_then(|()| match unanswered {
             Some(lost @ Error::BytesLost(_)) => Err(lost),
             _ if self.closed_with().is_some() => Ok(()),
             _ => self.write_half.fail_if_ended_without_close(),
+        });
+        // The close guard logs lost bytes, even if the caller ignores this error.
+        if let Err(lost @ Error::BytesLost(_)) = &closed {
+            self.close_guard.note_cause(lost);
         }
+        closed
     }
 
     /// Returns the code and the reason of the peer's Close. `None` until that Close has arrived.

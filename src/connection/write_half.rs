@@ -161,7 +161,7 @@ impl WriteHalf {
         // This thread delays no other thread, so it waits for the end of an open message, however
         // long the message takes.
         let encoder = loop {
-            match self.lock_between_messages() {
+            match self.lock_between_messages(false) {
                 Err(Error::WriteTimeout) => {}
                 locked => break locked?,
             }
@@ -660,7 +660,7 @@ impl WriteHalf {
     /// `Limits::write`, and with `Misuse` if the writer belongs to the calling thread.
     #[inline]
     pub(crate) fn lock_for_new_message(&self) -> Result<MutexGuard<'_, Encoder>> {
-        let encoder = self.lock_between_messages()?;
+        let encoder = self.lock_between_messages(true)?;
         if !self.ending.refuses_messages() {
             return Ok(encoder);
         }
@@ -670,26 +670,29 @@ impl WriteHalf {
     }
 
     /// Waits while a `MessageWriter` is in the middle of a message, because fragments of two
-    /// messages must not mix (§5.4). Then locks the encoder. Fails with `WriteTimeout` if the
-    /// writer sends nothing for `Limits::write`, and with `Misuse` if the writer belongs to the
-    /// calling thread.
+    /// messages must not mix (§5.4). Then locks the encoder. If the caller's message `is_new`,
+    /// which means that no outbox has accepted it yet, a Close that another thread requests ends
+    /// the wait with `Closed`. Fails with `WriteTimeout` if the writer sends nothing for
+    /// `Limits::write`, and with `Misuse` if the writer belongs to the calling thread.
     #[inline]
-    fn lock_between_messages(&self) -> Result<MutexGuard<'_, Encoder>> {
+    fn lock_between_messages(&self, is_new: bool) -> Result<MutexGuard<'_, Encoder>> {
         let encoder = self.lock();
         match self.message.is_open() {
             false => Ok(encoder),
-            true => self.wait_between_messages(encoder),
+            true => self.wait_between_messages(encoder, is_new),
         }
     }
 
     /// Unlocks the encoder, waits until the `MessageWriter` has ended its message, then locks the
-    /// encoder again. Fails with `Closed` if the connection ends without our Close, with
-    /// `WriteTimeout` if the writer sends nothing for `Limits::write`, and with `Misuse` if the
-    /// writer belongs to the calling thread.
+    /// encoder again. Fails with `Closed` if the connection ends without our Close, or if the
+    /// caller's message `is_new` and the connection is closing. Fails with `WriteTimeout` if the
+    /// writer sends nothing for `Limits::write`, and with `Misuse` if the writer belongs to the
+    /// calling thread.
     #[cold]
     fn wait_between_messages<'a>(
         &'a self,
         mut encoder: MutexGuard<'a, Encoder>,
+        is_new: bool,
     ) -> Result<MutexGuard<'a, Encoder>> {
         let mut stall = StallDetector::new(self.limits.write);
         while self.message.is_open() && !encoder.is_closed() {
@@ -697,6 +700,9 @@ impl WriteHalf {
             self.flush_pending()?;
             self.message.wait_until_none_is_open(PROGRESS_CHECK_INTERVAL)?;
             self.fail_if_ended_without_close()?;
+            if is_new && self.ending.refuses_messages() {
+                return Err(Error::Closed);
+            }
             if self.has_stalled(&mut stall) {
                 return Err(Error::WriteTimeout);
             }

@@ -14,6 +14,10 @@ use super::unacknowledged::unacknowledged;
 
 /// A bidirectional byte stream that several threads can use at once, such as a TCP connection.
 /// Implement this trait to carry a WebSocket over your own transport.
+///
+/// A socket must be in blocking mode. In non-blocking mode, a read that finds no bytes fails at
+/// once, as if its timeout had passed, so the connection fails with
+/// [`PeerTimeout`](crate::Error::PeerTimeout).
 pub trait Stream: Send + Sync + 'static {
     /// Waits for bytes, reads them into `into`, and returns how many it has read. Returns 0 once
     /// the peer has shut down its side of the stream.

@@ -1069,6 +1069,33 @@ fn either_side_closes_within_a_message_that_does_not_go_on_for_a_write_deadline(
     }
 }
 
+#[test]
+fn a_send_that_waits_for_another_threads_message_is_refused_once_the_connection_is_closing() {
+    for side in BOTH_SIDES {
+        let (wire, app) = open(side, unhurried(), |ws| {
+            let (writing, waiting, sender) = (ws.sender(), ws.sender(), ws.sender());
+            let (tell, told) = channel();
+            // A message that goes on and has no end: our Close waits for it.
+            thread::spawn(move || {
+                let mut message = writing.send_stream(MessageKind::Binary).unwrap();
+                while message.write_all(b"more").and_then(|()| message.flush()).is_ok() {
+                    let _ = tell.send(());
+                    thread::sleep(SOON);
+                }
+            });
+            told.recv().unwrap();
+            let waits = run(move || waiting.send("waits"));
+            sender.close(1000, "").unwrap();
+            let refused = [waits.wait(), run(move || sender.send("late")).wait()];
+            ws.sender().abort();
+            refused
+        });
+        let refused = app.wait();
+        assert!(refused.iter().all(|sent| matches!(sent, Err(Error::Closed))), "{refused:?}");
+        drop(wire);
+    }
+}
+
 // 7 and 8.
 
 #[test]
@@ -1141,6 +1168,47 @@ fn server_frees_the_place_of_a_connection_whose_stream_panics_over_its_close() {
     server.wait_until(|counters| counters.open == 0);
 }
 
+#[test]
+fn server_outlives_a_panic_in_mid_message_whose_stream_panics_over_the_close() {
+    let faults = Faults::default();
+    let switch = faults.panics.clone();
+    let server = serve(
+        |server| server.wrap_stream(faults.wrap()),
+        move |mut ws| {
+            let mut message = ws.send_stream(MessageKind::Binary)?;
+            message.write_all(b"begun").and_then(|()| message.flush())?;
+            switch.store(true, SeqCst);
+            panic!("the handler fails");
+        },
+    );
+    let mut peer = server.open();
+    assert_eq!(peer.read_frame().first, 0x02);
+    server.wait_until(|counters| counters.open == 0);
+}
+
+#[test]
+fn an_outbox_keeps_no_message_after_its_stream_has_panicked() {
+    let faults = Faults::default();
+    let switch = faults.panics.clone();
+    let (tell, told) = channel();
+    let server = serve(
+        |server| server.wrap_stream(faults.wrap()),
+        move |ws| {
+            let outbox = ws.outbox(8)?;
+            switch.store(true, SeqCst);
+            outbox.try_send(&PreparedMessage::new("kept"))?;
+            let start = Instant::now();
+            while outbox.backlog().messages > 0 && start.elapsed() < PATIENCE / 2 {
+                thread::yield_now();
+            }
+            tell.send(outbox.backlog().messages).unwrap();
+            Ok(())
+        },
+    );
+    let _peer = server.open();
+    assert_eq!(told.recv_timeout(PATIENCE).unwrap(), 0);
+}
+
 // 9 and 10.
 
 #[test]
@@ -1187,7 +1255,7 @@ fn counters_do_not_count_as_open_what_authorize_still_thinks_about() {
 fn server_does_not_read_all_the_time_while_it_closes_with_a_pong_overdue() {
     let silence = Duration::from_millis(300);
     let limits =
-        Limits { ping_every: Some(silence), pong: silence, close: 6 * silence, ..unhurried() };
+        Limits { ping_every: Some(silence), pong: 4 * silence, close: 6 * silence, ..unhurried() };
     let faults = Faults::default();
     let (tell, told) = channel();
     let server = serve(
@@ -1199,7 +1267,7 @@ fn server_does_not_read_all_the_time_while_it_closes_with_a_pong_overdue() {
     );
     let mut peer = server.open();
     assert_eq!(peer.read_frame().first, 0x89);
-    // Now a pong is due, and stays so.
+    // Now a pong is due, and stays so. Even a slow machine closes before it is overdue.
     told.recv_timeout(PATIENCE).unwrap().close(1000, "").unwrap();
     assert_eq!(peer.read_frame().first, 0x88);
     peer.read_end();

@@ -688,8 +688,8 @@ fn frames_that_come_with_the_request_are_not_lost() {
 
 #[test]
 fn server_takes_the_bytes_of_a_record_that_is_not_yet_whole_for_a_sign_of_life() {
-    let silence = Duration::from_millis(600);
-    let limits = Limits { ping_every: Some(silence), pong: silence, ..Limits::default() };
+    let (silence, pong) = (Duration::from_millis(200), Duration::from_secs(1));
+    let limits = Limits { ping_every: Some(silence), pong, ..Limits::default() };
     let (tell, told) = channel();
     let secure = secure(
         |server| server.limits(limits),
@@ -707,7 +707,7 @@ fn server_takes_the_bytes_of_a_record_that_is_not_yet_whole_for_a_sign_of_life()
     // Longer than the server waits for its pong.
     for byte in record {
         peer.sock.write_all(&[byte]).unwrap();
-        thread::sleep(Duration::from_millis(20));
+        thread::sleep(pong / 50);
     }
     let came = told.recv_timeout(PATIENCE).unwrap();
     assert_eq!(came.unwrap().unwrap().as_bytes(), [b'x'; 50]);

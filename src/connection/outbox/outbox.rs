@@ -40,13 +40,23 @@ impl Drop for CloseOnDrop {
     }
 }
 
+/// The queue as the outbox's thread holds it. Dropping this value drops the messages that are still
+/// queued, even if the thread panics because the application's own stream does.
+struct AbandonOnDrop(Arc<Queue>);
+
+impl Drop for AbandonOnDrop {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
 impl Outbox {
     pub(crate) fn new(write_half: &Arc<WriteHalf>, bound: usize) -> Result<Outbox> {
         let queue = Arc::new(Queue::new(bound));
-        let (thread_queue, thread_write_half) = (queue.clone(), write_half.clone());
+        let (thread_queue, thread_write_half) = (AbandonOnDrop(queue.clone()), write_half.clone());
         let name = format!("outbox {}", write_half.id);
         spawn(Purpose::Outbox, name, STACK, move || {
-            send_until_closed(&thread_queue, &thread_write_half)
+            send_until_closed(&thread_queue.0, &thread_write_half)
         })?;
         write_half.outboxes.add(queue.clone());
         Ok(Outbox { input: Arc::new(CloseOnDrop(queue)), write_half: write_half.clone() })
