@@ -16,13 +16,13 @@ use crate::transport::lock::lock;
 /// Close.
 #[derive(Default)]
 pub(crate) struct PendingControl {
-    frames: Mutex<PendingFrames>,
+    frames: Mutex<PendingControlFrames>,
     is_pending: AtomicBool,
 }
 
 /// The pending frames: a pong, a Close, both or neither.
 #[derive(Default)]
-pub(crate) struct PendingFrames {
+pub(crate) struct PendingControlFrames {
     /// The payload of the pending pong. `None` if no pong is pending.
     pub(crate) pong: Option<Vec<u8>>,
     /// Whether our Close is pending. [`Ending`](super::ending::Ending) holds the Close itself.
@@ -51,7 +51,7 @@ impl PendingControl {
 
     /// Returns and clears the pending frames. The caller must hold the write lock, and must send
     /// the frames.
-    pub(crate) fn take(&self) -> PendingFrames {
+    pub(crate) fn take(&self) -> PendingControlFrames {
         self.is_pending.store(false, SeqCst);
         std::mem::take(&mut *lock(&self.frames))
     }

@@ -204,7 +204,7 @@ impl ReadHalf {
                     return Ok(Some(event));
                 }
                 Ok(Some(Event::Ping(payload))) => {
-                    let ponged = self.write_half.pong(payload);
+                    let ponged = self.write_half.answer_ping(payload);
                     self.remember_failure(ponged);
                 }
                 Ok(Some(Event::Pong(payload))) => self.keepalive.note_pong(&payload),

@@ -54,7 +54,7 @@ impl Sender {
         let close = Close::new(code, reason)?;
         self.write_half
             .request_close(CloseRequest::when_drained(close, self.write_half.limits.close))?;
-        self.write_half.fail_if_ended_without_close()
+        self.write_half.fail_if_ended_without_our_close()
     }
 
     /// Ends the connection at once, without a Close. A waiting `recv` then fails with

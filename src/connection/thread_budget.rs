@@ -179,7 +179,7 @@ impl Budget {
 
 /// Reads all thread limits that can be read on this system. Outside Linux, there are none.
 fn read_all_limits(read: Read) -> Vec<Limit> {
-    let limits = [memory_maps(read), threads_max(read), control_group_limit(read)];
+    let limits = [memory_maps(read), threads_max(read), cgroup_limit(read)];
     limits.into_iter().flatten().collect()
 }
 
@@ -196,7 +196,7 @@ fn threads_max(read: Read) -> Option<Limit> {
     let all = read_number(read, "/proc/sys/kernel/threads-max")?;
     // For example, the file contains `0.20 0.18 0.12 1/80 11206`: there are 80 threads, and one of
     // them is running.
-    let load = read_text(read, "/proc/loadavg")?;
+    let load = read_to_string(read, "/proc/loadavg")?;
     let there: i64 = load.split('/').nth(1)?.split(' ').next()?.parse().ok()?;
     Some(Limit { name: "kernel.threads-max", all, free: all - there })
 }
@@ -205,8 +205,8 @@ fn threads_max(read: Read) -> Option<Limit> {
 /// the one that allows the fewest further threads for connections. If the groups have no limit,
 /// returns [`NO_LIMIT`], which replaces a limit from an earlier reading. Returns `None` if no
 /// group's files can be read.
-fn control_group_limit(read: Read) -> Option<Limit> {
-    let groups = read_text(read, "/proc/self/cgroup")?;
+fn cgroup_limit(read: Read) -> Option<Limit> {
+    let groups = read_to_string(read, "/proc/self/cgroup")?;
     // Version 2 has the line `0::/path`. Version 1 has a line for each controller, such as
     // `8:pids:/path`.
     let folders =
@@ -216,7 +216,7 @@ fn control_group_limit(read: Read) -> Option<Limit> {
             _ => None,
         });
     let limit_of = |folder: &Path| {
-        let all = match read_text(read, folder.join("pids.max"))?.trim() {
+        let all = match read_to_string(read, folder.join("pids.max"))?.trim() {
             "max" => NO_LIMIT,
             number => number.parse().ok()?,
         };
@@ -229,10 +229,10 @@ fn control_group_limit(read: Read) -> Option<Limit> {
 }
 
 fn read_number(read: Read, path: impl AsRef<Path>) -> Option<i64> {
-    read_text(read, path)?.trim().parse().ok()
+    read_to_string(read, path)?.trim().parse().ok()
 }
 
-fn read_text(read: Read, path: impl AsRef<Path>) -> Option<String> {
+fn read_to_string(read: Read, path: impl AsRef<Path>) -> Option<String> {
     String::from_utf8(read(path.as_ref())?).ok()
 }
 

@@ -184,7 +184,7 @@ impl WebSocket {
         let closed = answered.and_then(|()| match unanswered {
             Some(lost @ Error::BytesLost(_)) => Err(lost),
             _ if self.closed_with().is_some() => Ok(()),
-            _ => self.write_half.fail_if_ended_without_close(),
+            _ => self.write_half.fail_if_ended_without_our_close(),
         });
         // The close guard logs lost bytes, even if the caller ignores this error.
         if let Err(lost @ Error::BytesLost(_)) = &closed {

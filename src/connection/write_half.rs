@@ -31,7 +31,7 @@ use super::ending::{
 use super::limits::Limits;
 use super::open_message::OpenMessage;
 use super::outbox::queue::OutboxQueues;
-use super::pending_control::{PendingControl, PendingFrames};
+use super::pending_control::{PendingControl, PendingControlFrames};
 use crate::diagnostic::misuse::Misuse;
 use crate::error::{Error, Result};
 use crate::frames::batch::{Batch, MAX_SLICES};
@@ -196,13 +196,13 @@ impl WriteHalf {
         self.write(&mut encoder, &[])?;
         drop(encoder);
         self.flush_pending()?;
-        self.fail_if_ended_without_close()
+        self.fail_if_ended_without_our_close()
     }
 
     /// Fails with `Closed` if the connection has ended without our Close: a write has failed, the
     /// connection was aborted, or this end has given up on it.
     #[inline]
-    pub(crate) fn fail_if_ended_without_close(&self) -> Result<()> {
+    pub(crate) fn fail_if_ended_without_our_close(&self) -> Result<()> {
         if self.ending.refuses_messages()
             && matches!(self.ending.our_side(), OurSide::Broken(..) | OurSide::Over)
             && self.ending.sent_close().is_none()
@@ -216,7 +216,7 @@ impl WriteHalf {
     /// Answers a ping without waiting for the write lock: encodes the pong into the encoder's batch
     /// if the lock is free, and otherwise leaves the pong to the thread that holds the lock. The
     /// reading thread writes the batch before it next waits.
-    pub(crate) fn pong(&self, payload: Vec<u8>) -> Result<()> {
+    pub(crate) fn answer_ping(&self, payload: Vec<u8>) -> Result<()> {
         if let Some(mut encoder) = self.try_lock() {
             // After our Close, the encoder refuses the pong. That's no error, because the peer no
             // longer needs a pong.
@@ -419,7 +419,7 @@ impl WriteHalf {
     }
 
     fn encode_pending(&self, encoder: &mut Encoder) -> Result<()> {
-        let PendingFrames { pong, close } = self.pending.take();
+        let PendingControlFrames { pong, close } = self.pending.take();
         if encoder.is_closed() {
             return Ok(());
         }
@@ -455,7 +455,7 @@ impl WriteHalf {
             // follow.
             encoder.stop();
             let failed = written.map(|written| write_error(written.unwrap_err()));
-            self.end_after_failed_write(matches!(failed, Ok(Error::WriteTimeout)));
+            self.stop_sending_after_failed_write(matches!(failed, Ok(Error::WriteTimeout)));
             return Err(failed.unwrap_or_else(|panic| resume_unwind(panic)));
         };
         encoder.clear_batch();
@@ -484,7 +484,7 @@ impl WriteHalf {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Ok(_) | Err(_) => {
                     encoder.stop();
-                    self.end_after_failed_write(false);
+                    self.stop_sending_after_failed_write(false);
                     return false;
                 }
             }
@@ -512,7 +512,7 @@ impl WriteHalf {
     /// Records a failed write: from now on, this end sends nothing. If the write failed because the
     /// peer was too slow, the connection ends at once. After any other failure, the reading thread
     /// may still read the bytes that the peer has already sent.
-    fn end_after_failed_write(&self, was_too_slow: bool) {
+    fn stop_sending_after_failed_write(&self, was_too_slow: bool) {
         let why = if was_too_slow { WriteFailure::TooSlow } else { WriteFailure::Lost };
         self.apply(EndEvent::Failed(why, Deadline::after(self.limits.close)));
         // If the reading thread waits, it has already read all bytes that arrived. Shutting down
@@ -699,7 +699,7 @@ impl WriteHalf {
             drop(encoder);
             self.flush_pending()?;
             self.message.wait_until_none_is_open(PROGRESS_CHECK_INTERVAL)?;
-            self.fail_if_ended_without_close()?;
+            self.fail_if_ended_without_our_close()?;
             if is_new && self.ending.refuses_messages() {
                 return Err(Error::Closed);
             }

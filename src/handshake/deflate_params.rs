@@ -281,7 +281,7 @@ impl fmt::Display for DeflateParams {
 /// Chooses the request's first compression offer that the server can meet, and returns the server's
 /// response to it. Returns `None` if the server can meet no offer, or if compression is off
 /// (`settings` is `None`). Refuses a request whose list of extensions is malformed.
-pub fn choose_response(
+pub fn answer_offers(
     head: &Head,
     settings: Option<&DeflateConfig>,
 ) -> Result<Option<DeflateParams>, Refusal> {
@@ -353,7 +353,7 @@ mod tests {
     /// Returns the header value that a server with these settings sends in response to an offer, or
     /// an empty string if the server declines the offer.
     fn answered(offer: &str, settings: &DeflateConfig) -> String {
-        let params = choose_response(&head(&[offer]), Some(settings)).unwrap();
+        let params = answer_offers(&head(&[offer]), Some(settings)).unwrap();
         params.map(|params| params.to_string()).unwrap_or_default()
     }
 
@@ -443,7 +443,7 @@ mod tests {
 
     #[test]
     fn server_without_settings_for_compression_agrees_to_nothing() {
-        assert_eq!(choose_response(&head(&["permessage-deflate"]), None).unwrap(), None);
+        assert_eq!(answer_offers(&head(&["permessage-deflate"]), None).unwrap(), None);
     }
 
     #[test]
@@ -451,7 +451,7 @@ mod tests {
         for bad in ["permessage-deflate; =", "permessage-deflate; server_max_window_bits=", "a b"] {
             for settings in [None, Some(&DeflateConfig::default())] {
                 assert_eq!(
-                    choose_response(&head(&["a", bad]), settings).unwrap_err().status(),
+                    answer_offers(&head(&["a", bad]), settings).unwrap_err().status(),
                     400,
                     "{bad}"
                 );

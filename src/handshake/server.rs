@@ -159,7 +159,7 @@ pub fn decide(request: &Request, rules: &Rules) -> Result<Decision, Refusal> {
     check_origin(request.head(), &rules.origins, host)?;
     check_path(request.path(), &rules.paths)?;
     let subprotocol = choose_subprotocol(request.head(), &rules.subprotocols)?;
-    let deflate = deflate_params::choose_response(request.head(), rules.deflate.as_ref())?;
+    let deflate = deflate_params::answer_offers(request.head(), rules.deflate.as_ref())?;
     Ok(Decision::Switch(Agreement { key: key.to_owned(), subprotocol, deflate }))
 }
 

@@ -34,13 +34,13 @@ pub struct Request {
     peer: Option<SocketAddr>,
     /// The client's TLS certificates, or `None` if the client presented none. They're boxed to keep
     /// requests small, because nearly all requests have none.
-    certificates: Option<Box<Certificates>>,
+    certificates: Option<Box<ClientCertificates>>,
 }
 
 /// The certificates that a client presented in the TLS handshake, encoded as DER. The client's own
 /// certificate comes first.
 #[derive(Clone, Debug)]
-struct Certificates(Vec<Vec<u8>>);
+struct ClientCertificates(Vec<Vec<u8>>);
 
 impl Request {
     /// Parses a request's head. `bytes` is the complete head, up to and including the empty line
@@ -73,7 +73,7 @@ impl Request {
         if !target.bytes().all(|byte| byte.is_ascii_graphic()) || target.contains('#') {
             return Err(refusal_of_bad_target(target));
         }
-        if split_target(method, target).is_none() {
+        if split_off_authority(method, target).is_none() {
             return Err(refusal_of_bad_target(target));
         }
         Ok(Request { head, peer: None, certificates: None })
@@ -85,7 +85,7 @@ impl Request {
     pub(crate) fn set_peer(&mut self, peer: Option<SocketAddr>, certificates: Vec<Vec<u8>>) {
         self.peer = peer;
         self.certificates =
-            (!certificates.is_empty()).then(|| Box::new(Certificates(certificates)));
+            (!certificates.is_empty()).then(|| Box::new(ClientCertificates(certificates)));
     }
 
     /// Returns the peer's address: on a server the client's, and on a client the server's. If a
@@ -185,13 +185,13 @@ impl Request {
     /// The split can't fail, because [`parse`](Request::parse) refuses a target that can't be
     /// split.
     fn authority_and_path(&self) -> (Option<&str>, &str) {
-        split_target(self.method(), self.target()).unwrap_or_default()
+        split_off_authority(self.method(), self.target()).unwrap_or_default()
     }
 }
 
 /// Splits a request target into its authority, if it has one, and the rest: path and query. Returns
 /// `None` if the target has none of the four forms of RFC 9112 §3.2, or an unknown scheme.
-fn split_target<'a>(method: &str, target: &'a str) -> Option<(Option<&'a str>, &'a str)> {
+fn split_off_authority<'a>(method: &str, target: &'a str) -> Option<(Option<&'a str>, &'a str)> {
     if target.starts_with('/') || (method, target) == ("OPTIONS", "*") {
         return Some((None, target));
     }

@@ -43,7 +43,7 @@ impl Response {
 
     /// Turns this response into one for a HEAD request: the head gives the body's length, but the
     /// body isn't sent.
-    pub(crate) fn without_body(self) -> Response {
+    pub(crate) fn for_head_request(self) -> Response {
         Response { sends_body: false, ..self }
     }
 

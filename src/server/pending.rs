@@ -87,7 +87,7 @@ impl PendingGuard {
     }
 
     /// Returns whether the server has evicted this connection while its HTTP head was being read.
-    /// Call this before `leave_unless_evicted` and `suspend_for_page`. They also remove the
+    /// Call this before `leave_unless_evicted` and `suspend_eviction`. They also remove the
     /// connection from the list, so this function would then return `true`.
     pub(crate) fn was_evicted(&self) -> bool {
         !lock(&self.list.0).iter().any(|pending| pending.id == self.id)
@@ -108,14 +108,14 @@ impl PendingGuard {
     /// evict it while the application generates a page for it. If the server has already evicted
     /// it, the page can still be sent: the HTTP head is complete, and the eviction has shut down
     /// only the reading side.
-    pub(crate) fn suspend_for_page(&self) {
+    pub(crate) fn suspend_eviction(&self) {
         self.leave_unless_evicted();
         self.was_taken_off.set(true);
     }
 
     /// Lets the server evict this connection while a plain HTTP response is written to it, because
     /// the client might never read the response. The eviction then shuts down both directions. Puts
-    /// the connection back on the pending list if `leave_unless_evicted` or `suspend_for_page` took
+    /// the connection back on the pending list if `leave_unless_evicted` or `suspend_eviction` took
     /// it off. If the server has already evicted the connection, it stays off the list: that
     /// earlier eviction shut down only the reading side, so the response can still be sent.
     pub(crate) fn make_evictable_for_response(&self) {

@@ -80,7 +80,7 @@ pub(crate) fn refuse_with_503(stream: &dyn Stream, seen: &'static str, registry:
         let response = refusal_without_room(seen).response();
         // RFC 9110 §9.3.2: a response to HEAD has no body.
         let response = match begins_with_head_method(&request) {
-            true => response.without_body(),
+            true => response.for_head_request(),
             false => response,
         };
         respond_and_close(stream, &response, &limits);

@@ -317,7 +317,7 @@ impl Requester<'_> {
         let Some(slot) = self.registry.page_slots.reserve(self.limits.max_waiting) else {
             return self.refuse(refusal_without_room("too many pages are being made"));
         };
-        self.pending.suspend_for_page();
+        self.pending.suspend_eviction();
         let page = self.run_or_respond_500(|| {
             // The slot is freed before any response is written, even if `http` panics.
             let _slot = slot;
@@ -375,7 +375,7 @@ impl Requester<'_> {
     }
 
     fn respond_and_close(&self, response: Response) {
-        let response = if self.wants_body { response } else { response.without_body() };
+        let response = if self.wants_body { response } else { response.for_head_request() };
         respond_and_close(&*self.stream, &response, self.limits);
     }
 

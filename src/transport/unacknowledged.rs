@@ -110,7 +110,7 @@ impl ConnectionTable {
             Some(last) => last,
             None => self.read()?,
         };
-        let bytes = reading.outstanding.get(&ends(local, peer)).copied();
+        let bytes = reading.outstanding.get(&table_key(local, peer)).copied();
         self.reading = Some(reading);
         Ok(Answer::Bytes(bytes.unwrap_or(0)))
     }
@@ -144,7 +144,7 @@ fn outstanding_in_table(table: impl BufRead) -> io::Result<Outstanding> {
 }
 
 /// Formats the two addresses of a connection as they appear in the connection table.
-fn ends(local: SocketAddr, peer: SocketAddr) -> String {
+fn table_key(local: SocketAddr, peer: SocketAddr) -> String {
     format!("{} {}", format_for_table(local), format_for_table(peer))
 }
 
@@ -178,7 +178,7 @@ mod tests {
                      0000000A:00000000 00:00000000\n";
         let outstanding = outstanding_in_table(table.as_bytes()).unwrap();
         let find = |local: &str, peer: &str| {
-            outstanding.get(&ends(local.parse().unwrap(), peer.parse().unwrap())).copied()
+            outstanding.get(&table_key(local.parse().unwrap(), peer.parse().unwrap())).copied()
         };
         assert_eq!(find("127.0.0.1:9001", "127.0.0.1:50000"), Some(0x3f2a1));
         assert_eq!(find("127.0.0.1:9001", "127.0.0.1:50001"), Some(1));

@@ -44,7 +44,7 @@ fn cve_2026_2229_what_if_window_bits_are_no_bits_of_a_window() {
             if (name, bits) == ("client_max_window_bits", "") {
                 continue;
             }
-            match deflate_params::choose_response(&extensions(&[&line]), Some(&settings)) {
+            match deflate_params::answer_offers(&extensions(&[&line]), Some(&settings)) {
                 Ok(chosen) => assert_eq!(chosen, None, "a server takes {line}"),
                 Err(refusal) => assert_eq!((refusal.status(), bits), (400, "=")),
             }
@@ -388,7 +388,7 @@ mod inflating {
         assert_eq!(length_of(false, secret.as_message()), plain);
         // A server agrees to nothing, and a client offers nothing, unless told to.
         let offer = extensions(&["permessage-deflate"]);
-        assert_eq!(deflate_params::choose_response(&offer, None).unwrap(), None);
+        assert_eq!(deflate_params::answer_offers(&offer, None).unwrap(), None);
         let address = ws101::handshake::url::Address::parse("ws://a").unwrap();
         let request = ClientRequest::default().request(&address, "key").unwrap();
         assert!(!String::from_utf8(request).unwrap().contains("Extensions"));

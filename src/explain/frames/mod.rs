@@ -200,7 +200,7 @@ impl FrameExplainer {
             // and is checked like a binary one.
             head[0] = head[0] & !OPCODE | Opcode::Binary as u8;
         }
-        let begun = self.decoder.parse_frame_header(&head[..self.head.len()])?;
+        let begun = self.decoder.begin_frame(&head[..self.head.len()])?;
         let Some(header) = begun else { return Ok(None) };
         if begins {
             self.opaque = is_opaque;

@@ -155,7 +155,7 @@ impl PayloadDecoder {
 
     /// Parses a frame's header, and checks that the frame may follow the frames before it. Returns
     /// `None` if the header isn't complete yet. Fails with a violation if the frame breaks a rule.
-    pub fn parse_frame_header(&mut self, head: &[u8]) -> Result<Option<Header>, Violation> {
+    pub fn begin_frame(&mut self, head: &[u8]) -> Result<Option<Header>, Violation> {
         let begun = self.message.begin_frame(head, self.reader, self.rsv1_has_meaning())?;
         let Some((header, _)) = begun else { return Ok(None) };
         self.found = Findings::default();

@@ -145,14 +145,14 @@ const ANCHORS: &[Anchor] = &[
     ),
     anchor(
         "extensions",
-        ("handshake/deflate_params.rs", "choose_response"),
+        ("handshake/deflate_params.rs", "answer_offers"),
         "extension::parse(head)",
         "§9.1",
         C11,
     ),
     anchor(
         "offer",
-        ("handshake/deflate_params.rs", "choose_response"),
+        ("handshake/deflate_params.rs", "answer_offers"),
         "let mut offers",
         "RFC 7692 §5",
         C11,
@@ -286,8 +286,8 @@ const ANCHORS: &[Anchor] = &[
     anchor("event", STEP, "Event::Message(self.message.finish", "", C06),
     anchor("ended", ("frames/decoder.rs", "Decoder::next_event"), "", "§7.1.7", C07),
     anchor("receive", RECEIVE, "return Ok(Some(event))", "", C06),
-    anchor("ping", RECEIVE, "self.write_half.pong(payload)", "§5.5.2", C08),
-    anchor("pong.sent", ("connection/write_half.rs", "WriteHalf::pong"), "", "", C08),
+    anchor("ping", RECEIVE, "self.write_half.answer_ping(payload)", "§5.5.2", C08),
+    anchor("pong.sent", ("connection/write_half.rs", "WriteHalf::answer_ping"), "", "", C08),
     anchor(
         "pong.pending",
         ("connection/pending_control.rs", "PendingControl::set_pong"),

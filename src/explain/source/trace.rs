@@ -97,7 +97,7 @@ impl Trace<'_> {
         self.annotation.spans.iter().find(|span| span.field == field)
     }
 
-    fn span_value(&self, field: &str) -> String {
+    fn field_value(&self, field: &str) -> String {
         self.span(field).map(|span| span.value.clone()).unwrap_or_default()
     }
 
@@ -131,7 +131,7 @@ impl Trace<'_> {
         }
         self.reach("length", format!("the short length is {}", second & 0x7f))?;
         if self.span("long length").is_some() {
-            let long = self.span_value("long length");
+            let long = self.field_value("long length");
             self.reach("length.top", format!("the long length is {long}"))?;
             self.reach("length.least", format!("the long length is {long}"))?;
         }
@@ -181,21 +181,21 @@ impl Trace<'_> {
     fn control(&mut self, opcode: Opcode) -> Option<()> {
         match opcode {
             Opcode::Ping => {
-                self.reach("ping", format!("payload {}", self.span_value("payload")))?;
+                self.reach("ping", format!("payload {}", self.field_value("payload")))?;
                 self.reach("pong.sent", "if no other thread is writing, the pong is written now")?;
                 self.reach("pong.pending", "otherwise it waits here for the thread that is writing")
             }
             Opcode::Pong => self.reach(
                 "pong",
-                format!("payload {}: is it that of our ping?", self.span_value("payload")),
+                format!("payload {}: is it that of our ping?", self.field_value("payload")),
             ),
             _ => {
                 match self.span("code").is_some() {
                     true => {
-                        self.reach("close.code", format!("code {}", self.span_value("code")))?;
+                        self.reach("close.code", format!("code {}", self.field_value("code")))?;
                         self.reach(
                             "close.reason",
-                            format!("reason {}", self.span_value("reason")),
+                            format!("reason {}", self.field_value("reason")),
                         )?;
                     }
                     false => self.reach("close.code", "no code, so 1005 is reported")?,

@@ -79,8 +79,8 @@ impl Tls {
             .map_err(|error| no_certificate("the certificate", error))?;
         let key = PrivateKeyDer::from_pem_slice(key)
             .map_err(|error| no_certificate("the private key", error))?;
-        if chain.first().is_some_and(is_root) {
-            log::warn!("clients will refuse this certificate: {}", root_as_certificate());
+        if chain.first().is_some_and(is_ca) {
+            log::warn!("clients will refuse this certificate: {}", ca_as_certificate());
         }
         let config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
@@ -256,24 +256,24 @@ fn no_certificate(what: impl fmt::Display, error: impl fmt::Display) -> Error {
 /// Returns whether this certificate may sign others (`CA:TRUE`). Some clients, such as those that
 /// use rustls, refuse such a certificate as a server's own. A rustls server doesn't check its own
 /// certificate for that, so this function does.
-fn is_root(certificate: &CertificateDer<'_>) -> bool {
+fn is_ca(certificate: &CertificateDer<'_>) -> bool {
     let Ok(certificate) = ParsedCertificate::try_from(certificate) else { return false };
     let roots = RootCertStore::empty();
     let algorithms = provider().signature_verification_algorithms.all;
     let now = UnixTime::now();
     verify_server_cert_signed_by_trust_anchor(&certificate, &roots, &[], now, algorithms)
         .is_err_and(
-            |error| matches!(error, rustls::Error::InvalidCertificate(why) if is_root_error(&why)),
+            |error| matches!(error, rustls::Error::InvalidCertificate(why) if is_ca_error(&why)),
         )
 }
 
-/// Returns whether this is webpki's error for a root used as a server's certificate. rustls has no
+/// Returns whether this is webpki's error for a CA's certificate used as a server's. rustls has no
 /// variant for that error, so it arrives as `Other`.
-fn is_root_error(error: &CertificateError) -> bool {
+fn is_ca_error(error: &CertificateError) -> bool {
     matches!(error, CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity"))
 }
 
-fn root_as_certificate() -> Diagnostic {
+fn ca_as_certificate() -> Diagnostic {
     Diagnostic::about("a root used as a certificate", "`CA:TRUE` in the server's own certificate")
 }
 
@@ -363,7 +363,7 @@ fn disagreed(error: rustls::Error, role: Role) -> Error {
             let days = not_before.as_secs().saturating_sub(time.as_secs()) / DAY;
             Diagnostic::about("a certificate out of its time", format!("it begins in {days} days"))
         }
-        InvalidCertificate(why) if is_root_error(why) => root_as_certificate(),
+        InvalidCertificate(why) if is_ca_error(why) => ca_as_certificate(),
         AlertReceived(alert) if is_about_a_certificate(*alert) => Diagnostic::about(
             "a client that does not trust this certificate",
             format!("its alert {alert:?}"),

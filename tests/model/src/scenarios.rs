@@ -71,7 +71,7 @@ pub fn a_pong_beside_a_send() {
     let write_half = write_half(1, &wire, &Limits::default());
     let sender = Sender::new(write_half.clone());
     let sending = spawn(move || sender.send("a").expect("nothing is closed"));
-    write_half.pong(b"p".into()).expect("nothing is closed");
+    write_half.answer_ping(b"p".into()).expect("nothing is closed");
     write_half.flush_unless_busy().expect("nothing fails");
     sending.join().expect("it sends");
     let mut heard = wire.heard();
