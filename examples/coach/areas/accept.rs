@@ -140,6 +140,12 @@ fn value(p: &mut Probe, sent: &str, padded: &str) -> Outcome {
 fn head_of(p: &mut Probe, wrong: fn(&Head) -> Option<String>) -> Outcome {
     let request = p.request().bytes();
     let (head, _line) = p.accepted(&request)?;
+    if let Some((name, _)) = head.fields.iter().find(|(name, _)| name.starts_with([' ', '\t'])) {
+        return fails(format!(
+            "the line {:?} begins with a space, so it isn't a header, but continues the line before it",
+            name.trim_start()
+        ));
+    }
     wrong(&head).map_or(Ok(()), fails)
 }
 
