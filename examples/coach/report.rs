@@ -121,7 +121,7 @@ pub fn diagnostic(judged: &Judged, peer: &str, colour: bool) -> String {
     );
     let chapter = chapter(judged.stage);
     let again = format!("coach --only {} {peer}", check.id);
-    let (causes, fix) = check.cause_and_fix();
+    let (causes, fix) = check.cause_and_fix(&judged.seen);
     let lines = [
         ("sent", check.sends),
         ("expected", check.expects),
@@ -310,7 +310,7 @@ pub fn page(check: &Check, stage: usize) -> String {
         _ => "warn, if it does not hold",
     };
     let chapter = chapter(stage);
-    let (causes, fix) = check.cause_and_fix();
+    let (causes, fix) = check.cause_and_fix("");
     for (name, text) in [
         ("stage", format!("{stage}, {}: {}", check.area(), STAGES[stage - 1].title).as_str()),
         ("level", check.level.name()),
