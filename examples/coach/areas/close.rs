@@ -142,7 +142,8 @@ pub const CHECKS: &[Check] = &[
         let (close, _) = closed(p, &body(4001, b""))?;
         match close.code() {
             Some(4001) => Ok(()),
-            other => warns(format!("the code {other:?}")),
+            Some(other) => warns(format!("the code {other}, and not the code that came, 4001")),
+            None => warns("a Close without a code, though one came, 4001"),
         }
     })
     .both()
