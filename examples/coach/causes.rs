@@ -193,7 +193,7 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
         ),
         "refuse/http-1-0" => (
             "The server doesn't check the version in the request line; or it refuses without an answer.",
-            "Answer `505 HTTP Version Not Supported`, or 400.",
+            "Answer 426, 400 or `505 HTTP Version Not Supported`.",
         ),
         "refuse/no-host" => (
             "The server doesn't check Host, because nothing seems to need it.",
@@ -209,11 +209,11 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
         ),
         "refuse/no-connection" => (
             "The server doesn't check Connection.",
-            "Look for `upgrade` among the tokens of Connection; answer 400 otherwise.",
+            "Look for `upgrade` among the tokens of Connection; answer 426 or 400 otherwise.",
         ),
         "refuse/huge-head" => (
             "The server's buffer for the head grows as long as bytes come.",
-            "Limit a head to 16 KiB, say, and answer 431 to a longer one, or close.",
+            "Limit a head to 16 KiB, say, and answer 400 or 431 to a longer one, or close.",
         ),
         "refuse/then-accepts" => (
             "The refusal ends the accept loop, or leaves something set that affects the next connection.",
@@ -542,7 +542,7 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
         ),
         "deflate/takeover" | "deflate/far-back" => (
             "The code makes a new inflater for each message, although the answer didn't say `client_no_context_takeover`.",
-            "Keep one inflater for the connection.",
+            "Keep one inflater for the connection, or give each new one the last 32 KiB as its dictionary.",
         ),
         "deflate/fragments" => (
             "The code inflates each fragment separately, with the four bytes after each.",
@@ -569,7 +569,7 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
         ),
         "deflate/cut-short" => (
             "The code doesn't treat it as an error when the inflater wants more bytes.",
-            "After the four bytes, the inflater must be done. Otherwise close with 1007.",
+            "Append 03 00, an empty final block, after the four bytes. If the inflater doesn't end there, close with 1007.",
         ),
         "deflate/not-utf8" => (
             "UTF-8 is checked before the text is inflated, or not at all.",

@@ -318,7 +318,7 @@ fn learner(stage: usize, all: &[Judged], peer: &str, colour: bool) {
         Some(judged) => {
             say!("{}", report::diagnostic(judged, peer, colour));
             say!(
-                "next: mend this one, then again: coach --stage {stage} {peer}\nread: {}\n",
+                "next: fix this, then run again: coach --stage {stage} {peer}\nread: {}\n",
                 chapter(judged.stage)
             );
         }

@@ -107,7 +107,7 @@ fn behind(line: &mut Line) -> Outcome {
             Next::Frame(came) if came.opcode() == CLOSE => return fails("a second Close"),
             // §5.5.1 forbids only data frames, so a ping or pong may still come.
             Next::Frame(came) if came.is_control() => {}
-            Next::Frame(came) => return fails(format!("{} behind the Close", came.told())),
+            Next::Frame(came) => return fails(format!("{} after the Close", came.told())),
             Next::Nonsense(why) => return fails(why),
             Next::Ended | Next::Silent => break,
         }
@@ -271,7 +271,7 @@ pub const CHECKS: &[Check] = &[
         "close/nothing-after",
         &AFTER,
         "a Close, and nothing more",
-        "nothing behind the peer's Close",
+        "nothing after the peer's Close",
         |p| {
             let (_, mut line) = closed(p, &body(1000, b""))?;
             behind(&mut line)
@@ -282,7 +282,7 @@ pub const CHECKS: &[Check] = &[
         "close/data-after",
         &AFTER,
         "a Close and a text in one write",
-        "a Close, and no echo behind it",
+        "a Close, and no echo after it",
         |p| {
             let mut line = p.open()?;
             line.control(TEXT, word().as_bytes())?;
