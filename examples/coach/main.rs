@@ -356,7 +356,14 @@ fn course(all: &[Judged], peer: &str) {
             Ordering::Equal => "done",
             Ordering::Less => "open",
         };
-        say!("{:>2} {:<10} {state:<5} {}", i + 1, stage.area, stage.title);
+        // A stage of advice alone is done with warnings, although its chapter may still be unread.
+        let warned = all.iter().filter(|it| it.stage == i + 1 && it.verdict == Verdict::Warn);
+        let warned = match warned.count() {
+            0 => String::new(),
+            1 => " (1 warning)".into(),
+            count => format!(" ({count} warnings)"),
+        };
+        say!("{:>2} {:<10} {state:<5} {}{warned}", i + 1, stage.area, stage.title);
     }
     match is_open {
         true => say!("\nread: {}\nthen: coach --stage {last} {peer}\n", chapter(last)),
