@@ -497,6 +497,30 @@ mod tests {
     }
 
     #[test]
+    fn wait_for_a_message_in_fragments_allows_the_peer_its_time_for_each_frame() {
+        let target = target(Duration::from_millis(100), Duration::ZERO, move |mut stream, _| {
+            let _ = stream.write_all(ANSWER_101);
+            let (mut input, mut bytes, mut message) = (Vec::new(), [0; 4096], Vec::new());
+            while let Ok(read @ 1..) = stream.read(&mut bytes) {
+                input.extend(&bytes[..read]);
+                while let Ok(Some((came, count))) = wire::parse(&input) {
+                    input.drain(..count);
+                    std::thread::sleep(Duration::from_millis(50));
+                    message.extend(&came.payload);
+                    if came.fin() {
+                        let whole = std::mem::take(&mut message);
+                        let _ = stream.write_all(&frame(wire::TEXT, whole).bytes(None));
+                    }
+                }
+            }
+        });
+        assert!(Probe::new(target.clone()).open().unwrap().alive().is_ok());
+        let (stage, check) = check("fragments/of-one-byte");
+        let judged = one(check, stage, &target, false);
+        assert!(judged.verdict == Verdict::Pass, "{}", judged.seen);
+    }
+
+    #[test]
     fn usual_cause_fits_what_the_check_saw() {
         let text_without_fin: &[u8] = b"\x01\x02Hi";
         let low_byte_first: &[u8] = b"\x81\x7e\x7e\x00Hi";
