@@ -1,6 +1,49 @@
 //! The usual cause of a failure in a learner's code, and its fix, for checks whose rule can be broken in several ways.
 //!
-//! A rule's general texts are in its `Lesson`. This file has the texts of single checks, in the order of the stages.
+//! A rule's general texts are in its `Lesson`. This file has the texts of single checks, in the order of the stages, and
+//! those for mistakes that a check can tell from what it saw.
+
+/// Returns the cause and fix of the mistake that shows in what this check saw, or `None` if it
+/// shows none.
+pub fn for_seen(id: &str, seen: &str) -> Option<(&'static str, &'static str)> {
+    Some(match id.split_once('/')? {
+        ("head" | "accept", _) if seen.contains("without an empty line") => (
+            "The last header's line has its CR LF, but the empty line after it is missing.",
+            "Write CR LF twice after the last header.",
+        ),
+        ("head", "plain") if seen.starts_with("silence") => (
+            "The server doesn't write its answer yet, or keeps it in a buffer; or it waits for more bytes, because it doesn't find the end of the head, or expects a body.",
+            "As soon as the bytes that have come contain CR LF CR LF, write the 101 with an empty line at its end, and flush.",
+        ),
+        ("head", "plain") if seen.contains("without a byte") => (
+            "The server closes the connection before it answers: it doesn't recognize the handshake, or an error in the code that serves the connection ended it.",
+            "Look at what your server printed. Compare the names of headers, `websocket` and `upgrade` without letter case.",
+        ),
+        ("head", "plain") if seen.starts_with("the answer \"HTTP/") => (
+            "The server finds no handshake in this request, or one that breaks a rule; or a web framework answers.",
+            "Look at the request below: find the rule that it breaks in your server's opinion, and correct that rule.",
+        ),
+        ("accept", _) if seen.starts_with("the answer \"HTTP/") && seen.contains(" 200") => {
+            own("accept/status")?
+        }
+        ("accept", _) if seen.contains("begins with a space") => (
+            "The answer is a text over several lines in the source, and its lines are indented there.",
+            "Build the answer line by line, so that each line begins with the name of its header.",
+        ),
+        ("frame", _) if seen.contains("unmasked with the key") => own("frame/another-mask")?,
+        ("frame" | "lengths", _) if seen.contains("without FIN") => own("frame/complete")?,
+        ("lengths", _) if seen.contains("that announces") => (
+            "The server read the message, but the length in its answer's frame is wrong: low byte first, or cut to its lowest bits.",
+            "Write a length of 126 to 65,535 as the byte 126 and two bytes, and a larger one as 127 and eight bytes, high byte first.",
+        ),
+        ("ping", "answered") if seen.starts_with("a pong of") => own("ping/payload")?,
+        ("ping", _) if seen.contains("ping came back") => (
+            "The code that echoes messages also echoes pings, with their opcode.",
+            "On opcode 9 write a frame with opcode 10 and the same payload.",
+        ),
+        _ => return None,
+    })
+}
 
 /// Returns the cause and fix of this check, or `None` if those of its rule's `Lesson` are enough.
 pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
@@ -150,7 +193,7 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
         ),
         "refuse/http-1-0" => (
             "The server doesn't check the version in the request line; or it refuses without an answer.",
-            "Answer `505 HTTP Version Not Supported`, or 400.",
+            "Answer 426, 400 or `505 HTTP Version Not Supported`.",
         ),
         "refuse/no-host" => (
             "The server doesn't check Host, because nothing seems to need it.",
@@ -166,11 +209,11 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
         ),
         "refuse/no-connection" => (
             "The server doesn't check Connection.",
-            "Look for `upgrade` among the tokens of Connection; answer 400 otherwise.",
+            "Look for `upgrade` among the tokens of Connection; answer 426 or 400 otherwise.",
         ),
         "refuse/huge-head" => (
             "The server's buffer for the head grows as long as bytes come.",
-            "Limit a head to 16 KiB, say, and answer 431 to a longer one, or close.",
+            "Limit a head to 16 KiB, say, and answer 400 or 431 to a longer one, or close.",
         ),
         "refuse/then-accepts" => (
             "The refusal ends the accept loop, or leaves something set that affects the next connection.",
@@ -499,7 +542,7 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
         ),
         "deflate/takeover" | "deflate/far-back" => (
             "The code makes a new inflater for each message, although the answer didn't say `client_no_context_takeover`.",
-            "Keep one inflater for the connection.",
+            "Keep one inflater for the connection, or give each new one the last 32 KiB as its dictionary.",
         ),
         "deflate/fragments" => (
             "The code inflates each fragment separately, with the four bytes after each.",
@@ -526,7 +569,7 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
         ),
         "deflate/cut-short" => (
             "The code doesn't treat it as an error when the inflater wants more bytes.",
-            "After the four bytes, the inflater must be done. Otherwise close with 1007.",
+            "Append 03 00, an empty final block, after the four bytes. If the inflater doesn't end there, close with 1007.",
         ),
         "deflate/not-utf8" => (
             "UTF-8 is checked before the text is inflated, or not at all.",

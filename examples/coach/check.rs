@@ -108,10 +108,12 @@ impl Check {
         Check { peers: Peers::Clients, ..self }
     }
 
-    /// Returns the usual cause in a learner's code, and the fix: those of this check, or otherwise
-    /// those of its rule.
-    pub fn cause_and_fix(&self) -> (&'static str, &'static str) {
-        causes::own(self.id).unwrap_or((self.lesson.causes, self.lesson.fix))
+    /// Returns the usual cause in a learner's code, and the fix: those that fit what the check saw,
+    /// or those of this check, or otherwise those of its rule.
+    pub fn cause_and_fix(&self, seen: &str) -> (&'static str, &'static str) {
+        causes::for_seen(self.id, seen)
+            .or_else(|| causes::own(self.id))
+            .unwrap_or((self.lesson.causes, self.lesson.fix))
     }
 
     pub const fn alone(self) -> Check {

@@ -79,8 +79,8 @@ const USAGE: &str = "\
 coach [OPTIONS] ws[s]://HOST[:PORT]/PATH          checks a server, which echoes each message
 coach [OPTIONS] --listen ADDRESS [-- COMMAND..]   checks a client, which echoes each message
   --stage N          runs one stage, shows its first failure in full, and says what to do next
-  --only ID[,ID..]   runs only these checks: a whole area, or area/name; with --only or --stage, a
-                     simpler check outside that fails already, and hides what these ask, is told, too
+  --only ID[,ID..]   runs only these checks: a whole area, or area/name; if a simpler check of
+                     another stage fails, so that these can't run, shows that one (as --stage does)
   --course           shows which stages are done, and the next one with its chapter
   --page             serves a page for your browser, which talks to your server from stage 4 on
   --list, --show ID  lists all checks; explains one of them
@@ -117,6 +117,9 @@ fn parse() -> Result<Options, String> {
             "--" => options.command = arguments.by_ref().collect(),
             "--help" | "-h" => return Err(USAGE.into()),
             url if url.contains("://") && options.url.is_none() => options.url = Some(url.into()),
+            other if other.contains(':') && !other.starts_with('-') => {
+                return Err(format!("{other:?} is no address: write ws://HOST:PORT"));
+            }
             other => return Err(format!("{other:?} is no option\n{USAGE}")),
         }
     }
@@ -315,7 +318,7 @@ fn learner(stage: usize, all: &[Judged], peer: &str, colour: bool) {
         Some(judged) => {
             say!("{}", report::diagnostic(judged, peer, colour));
             say!(
-                "next: mend this one, then again: coach --stage {stage} {peer}\nread: {}\n",
+                "next: fix this, then run again: coach --stage {stage} {peer}\nread: {}\n",
                 chapter(judged.stage)
             );
         }
@@ -353,7 +356,14 @@ fn course(all: &[Judged], peer: &str) {
             Ordering::Equal => "done",
             Ordering::Less => "open",
         };
-        say!("{:>2} {:<10} {state:<5} {}", i + 1, stage.area, stage.title);
+        // A stage of advice alone is done with warnings, although its chapter may still be unread.
+        let warned = all.iter().filter(|it| it.stage == i + 1 && it.verdict == Verdict::Warn);
+        let warned = match warned.count() {
+            0 => String::new(),
+            1 => " (1 warning)".into(),
+            count => format!(" ({count} warnings)"),
+        };
+        say!("{:>2} {:<10} {state:<5} {}{warned}", i + 1, stage.area, stage.title);
     }
     match is_open {
         true => say!("\nread: {}\nthen: coach --stage {last} {peer}\n", chapter(last)),

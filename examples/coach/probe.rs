@@ -245,12 +245,15 @@ pub struct Head {
 }
 
 impl Head {
+    /// Splits a head into lines. Keeps the spaces before a name: such a line is no header, because
+    /// it continues the line before it (RFC 9112 §5.2).
     fn parse(raw: &[u8]) -> Head {
         let text = String::from_utf8_lossy(raw).into_owned();
         let mut lines = text.lines();
         let first = lines.next().unwrap_or_default().to_owned();
         let fields = lines.filter_map(|line| line.split_once(':'));
-        let fields = fields.map(|(n, v)| (n.trim().to_owned(), v.trim_matches([' ', '\t']).into()));
+        let fields =
+            fields.map(|(n, v)| (n.trim_end().to_owned(), v.trim_matches([' ', '\t']).into()));
         Head { first, fields: fields.collect(), raw: raw.to_vec() }
     }
 
@@ -711,7 +714,16 @@ impl Line {
             if self.ended {
                 let lone = self.input.windows(2).position(|two| two == b"\n\n");
                 if self.input.starts_with(b"HTTP/") || lone.is_some() {
-                    return Ok(Head::parse(&std::mem::take(&mut self.input)));
+                    let head = Head::parse(&std::mem::take(&mut self.input));
+                    // After a refusal, nothing follows. But a client reads a 101 up to its empty
+                    // line, before it sends anything.
+                    return match head.status() {
+                        Some(101) if lone.is_none() => fails(format!(
+                            "a 101 that ended without an empty line: {:?}",
+                            String::from_utf8_lossy(&head.raw)
+                        )),
+                        _ => Ok(head),
+                    };
                 }
                 return fails(match self.input.is_empty() {
                     true => "the connection ended without a byte".into(),
@@ -856,10 +868,10 @@ impl Line {
                     )
                 }
                 Err(Next::Frame(close)) => close.told(),
-                Err(Next::Ended) => "the end of the stream".into(),
+                Err(Next::Ended) => format!("the end of the stream{}", self.begun()),
                 Err(Next::Silent) => {
                     self.pace().silent();
-                    format!("silence for {} ms", wait.as_millis())
+                    format!("silence for {} ms{}", wait.as_millis(), self.begun())
                 }
                 Err(Next::Nonsense(why)) => why,
             };
@@ -885,6 +897,20 @@ impl Line {
     /// Whether a message from the peer has begun but not ended.
     pub fn is_unfinished(&self) -> bool {
         self.parts.is_some()
+    }
+
+    /// Describes the frame or message that the peer began but didn't end, if there's one.
+    fn begun(&self) -> String {
+        match (wire::announced(&self.input), &self.parts) {
+            (Some(length), _) => format!(
+                ", after the beginning of a frame that announces {length} bytes: only {} bytes came, with the header",
+                self.input.len()
+            ),
+            (None, Some(message)) => {
+                format!(", after {} bytes in frames without FIN", message.payload.len())
+            }
+            (None, None) => String::new(),
+        }
     }
 
     /// Sends a message and waits for its echo.
@@ -982,6 +1008,7 @@ impl Line {
     pub fn pong_comes(&mut self, payload: &[u8]) -> Result<Came, Stop> {
         let wait = self.pace().answer();
         let mut other: Option<Came> = None;
+        let mut echoed = "";
         let started = Instant::now();
         let until = started + wait * 3;
         while Instant::now() < until {
@@ -996,7 +1023,11 @@ impl Line {
                 }
                 Next::Frame(came) if came.opcode() == CLOSE => return fails(came.told()),
                 Next::Frame(came) if came.opcode() == PONG => other = Some(came),
-                Next::Frame(came) if came.is_control() => {}
+                Next::Frame(came) if came.is_control() => {
+                    if came.opcode() == PING && came.payload == payload {
+                        echoed = ": the ping came back, and not a pong";
+                    }
+                }
                 Next::Frame(came) => {
                     if came.opcode() != CONTINUATION && came.fin() {
                         let (opcode, payload) = (came.opcode(), came.payload.clone());
@@ -1018,7 +1049,7 @@ impl Line {
             )),
             None => {
                 self.pace().silent();
-                fails(format!("no pong in {} ms", wait.as_millis()))
+                fails(format!("no pong in {} ms{echoed}", wait.as_millis()))
             }
         }
     }

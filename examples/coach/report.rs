@@ -44,7 +44,7 @@ pub fn failures(all: &[Judged], peer: &str, colour: bool) -> String {
     if failed.len() > 1 {
         let _ = writeln!(
             out,
-            "{} checks failed, by {} rule{}. Mend the first, and run again: what follows may follow from it.\n",
+            "{} checks failed, by {} rule{}. Fix the first, and run again: the others may have the same cause.\n",
             failed.len(),
             firsts.len(),
             if firsts.len() == 1 { "" } else { "s" }
@@ -121,7 +121,7 @@ pub fn diagnostic(judged: &Judged, peer: &str, colour: bool) -> String {
     );
     let chapter = chapter(judged.stage);
     let again = format!("coach --only {} {peer}", check.id);
-    let (causes, fix) = check.cause_and_fix();
+    let (causes, fix) = check.cause_and_fix(&judged.seen);
     let lines = [
         ("sent", check.sends),
         ("expected", check.expects),
@@ -167,7 +167,7 @@ impl Exchange {
             conversation.end(from, &mut |annotation| told.push(annotation));
         }
         let last_of_peer =
-            |it: &Annotation| it.from == peer && !it.title.starts_with("bytes behind");
+            |it: &Annotation| it.from == peer && !it.title.starts_with("bytes after");
         let looked_at = told.iter().rposition(last_of_peer);
         let left_out = told.len().saturating_sub(FIRST + LAST);
         told.drain(FIRST.min(told.len())..(FIRST + left_out).min(told.len()));
@@ -310,7 +310,7 @@ pub fn page(check: &Check, stage: usize) -> String {
         _ => "warn, if it does not hold",
     };
     let chapter = chapter(stage);
-    let (causes, fix) = check.cause_and_fix();
+    let (causes, fix) = check.cause_and_fix("");
     for (name, text) in [
         ("stage", format!("{stage}, {}: {}", check.area(), STAGES[stage - 1].title).as_str()),
         ("level", check.level.name()),

@@ -85,7 +85,11 @@ pub fn calibrate(target: &Arc<Target>, jobs: usize, needs_echo: bool) -> Result<
     let mut first = match first_open(&mut probe) {
         Ok(line) => line,
         Err(Stop::Fails(why)) if target.gone.lock().unwrap().is_some() => {
-            return Err(why);
+            let at = target.address.as_ref().map(|to| format!("{}:{}", to.host, to.port));
+            return Err(format!(
+                "{why}: is it running, and does it listen on {}?",
+                at.unwrap_or_default()
+            ));
         }
         Err(_) => {
             target.opens.store(false, Relaxed);
@@ -100,8 +104,9 @@ pub fn calibrate(target: &Arc<Target>, jobs: usize, needs_echo: bool) -> Result<
         std::thread::sleep(target.pace.moment());
         let again = probe.open();
         if target.gone.lock().unwrap().is_some() {
-            return Err("the server answered the first handshake, and was gone after the first \
-                message: it can't be reached any more"
+            return Err("the server answered the first handshake, but was gone after the first \
+                message or at the end of that connection: a server has to accept the next \
+                connection then"
                 .into());
         }
         let Ok(line) = again else { return Ok(1) };
@@ -488,6 +493,54 @@ mod tests {
         for _ in 0..2 {
             let echo = line.echo(BINARY, &[7; 1 << 16]);
             assert!(echo.is_ok(), "{:?}", echo.err());
+        }
+    }
+
+    #[test]
+    fn wait_for_a_message_in_fragments_allows_the_peer_its_time_for_each_frame() {
+        let target = target(Duration::from_millis(100), Duration::ZERO, move |mut stream, _| {
+            let _ = stream.write_all(ANSWER_101);
+            let (mut input, mut bytes, mut message) = (Vec::new(), [0; 4096], Vec::new());
+            while let Ok(read @ 1..) = stream.read(&mut bytes) {
+                input.extend(&bytes[..read]);
+                while let Ok(Some((came, count))) = wire::parse(&input) {
+                    input.drain(..count);
+                    std::thread::sleep(Duration::from_millis(50));
+                    message.extend(&came.payload);
+                    if came.fin() {
+                        let whole = std::mem::take(&mut message);
+                        let _ = stream.write_all(&frame(wire::TEXT, whole).bytes(None));
+                    }
+                }
+            }
+        });
+        assert!(Probe::new(target.clone()).open().unwrap().alive().is_ok());
+        let (stage, check) = check("fragments/of-one-byte");
+        let judged = one(check, stage, &target, false);
+        assert!(judged.verdict == Verdict::Pass, "{}", judged.seen);
+    }
+
+    #[test]
+    fn usual_cause_fits_what_the_check_saw() {
+        let text_without_fin: &[u8] = b"\x01\x02Hi";
+        let low_byte_first: &[u8] = b"\x81\x7e\x7e\x00Hi";
+        for (id, frame, seen, cause) in [
+            ("frame/text", text_without_fin, "after 2 bytes in frames without FIN", "sets FIN"),
+            ("lengths/text-126", low_byte_first, "a frame that announces 32256 bytes", "low byte"),
+        ] {
+            let target =
+                target(Duration::from_millis(100), Duration::ZERO, move |mut stream, _| {
+                    let _ = stream.write_all(&[ANSWER_101, frame].concat());
+                    let _ = stream.read_to_end(&mut Vec::new());
+                });
+            let (_, check) = check(id);
+            let Err(Stop::Fails(came)) = (check.run)(&mut Probe::new(target)) else {
+                panic!("{id} doesn't fail")
+            };
+            assert!(came.contains(seen), "{id}: {came}");
+            let own = check.cause_and_fix("").0;
+            let fits = check.cause_and_fix(&came).0;
+            assert!(fits.contains(cause) && fits != own, "{id}: {fits}");
         }
     }
 

@@ -160,19 +160,25 @@ pub fn opcode_name(opcode: u8) -> String {
 /// The largest frame and the largest message, in bytes, that the coach accepts from a peer.
 pub const LARGEST: u64 = 64 << 20;
 
+/// Returns the payload length in the header of the first frame, if the header is complete.
+pub fn announced(bytes: &[u8]) -> Option<u64> {
+    let second = *bytes.get(1)?;
+    let wide = length_bytes(second);
+    if bytes.len() < header_length(second) {
+        return None;
+    }
+    Some(match wide {
+        0 => u64::from(second & LENGTH),
+        _ => bytes[2..][..wide].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
+    })
+}
+
 /// Parses the first frame of these bytes. Returns it with its size in bytes, `None` if bytes are
 /// missing, or an error if it's too large.
 pub fn parse(bytes: &[u8]) -> Result<Option<(Came, usize)>, String> {
     let [first, second, rest @ ..] = bytes else { return Ok(None) };
-    let header = header_length(*second);
-    if bytes.len() < header {
-        return Ok(None);
-    }
-    let wide = length_bytes(*second);
-    let length = match wide {
-        0 => u64::from(second & LENGTH),
-        _ => rest[..wide].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
-    };
+    let Some(length) = announced(bytes) else { return Ok(None) };
+    let (header, wide) = (header_length(*second), length_bytes(*second));
     if length > LARGEST {
         return Err(format!("a frame that claims {length} bytes"));
     }

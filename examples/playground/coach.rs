@@ -387,6 +387,7 @@ fn in_full(judged: &Judged) -> String {
         Exchange::new(&record[..record.len().min(MOST_TURNS)], check)
     });
     let exchange = exchange.unwrap_or_else(|| Exchange::new(&[], check));
+    let (cause, fix) = check.cause_and_fix(&judged.seen);
     let mut room = LONGEST_EXCHANGE;
     let told = exchange.told.iter().enumerate().map(|(at, annotation)| {
         let is_looked_at = exchange.looked_at == Some(at);
@@ -408,8 +409,8 @@ fn in_full(judged: &Judged) -> String {
         ("expected", string(check.expects)),
         ("seen", string(&seen)),
         ("rule", string(check.lesson.rule)),
-        ("cause", string(check.lesson.causes)),
-        ("fix", string(check.lesson.fix)),
+        ("cause", string(cause)),
+        ("fix", string(fix)),
         ("chapter", string(&chapter(judged.stage))),
         ("leftOut", exchange.left_out.to_string()),
         ("exchange", array(told)),

@@ -95,7 +95,7 @@ fn wrong_way(sent: &str, padded: &str, got: &str) -> String {
             "base64 of the digest's hex text, and not of its 20 bytes",
         ),
         (is(&[sent.as_bytes()]), "the GUID was not appended"),
-        (is(&[guid, sent.as_bytes()]), "the GUID was put in front of the key, and not behind it"),
+        (is(&[guid, sent.as_bytes()]), "the GUID was put before the key, and not after it"),
         (is(&[padded.as_bytes(), guid]), "the key was not trimmed"),
         (
             is(&[sent.as_bytes(), b"\r\n", guid]) || is(&[sent.as_bytes(), b"\r", guid]),
@@ -109,7 +109,7 @@ fn wrong_way(sent: &str, padded: &str, got: &str) -> String {
             "the GUID was in lower case",
         ),
         (is(&[sent.trim_end_matches('=').as_bytes(), guid]), "the key lost its `=`"),
-        (is(&[sent.as_bytes(), guid, b"\n"]), "a line feed was hashed behind the GUID"),
+        (is(&[sent.as_bytes(), guid, b"\n"]), "a line feed was hashed after the GUID"),
         (base64(&right).trim_end_matches('=') == got, "base64 without its `=`"),
         (
             base64(&right).replace('+', "-").replace('/', "_") == got,
@@ -140,6 +140,12 @@ fn value(p: &mut Probe, sent: &str, padded: &str) -> Outcome {
 fn head_of(p: &mut Probe, wrong: fn(&Head) -> Option<String>) -> Outcome {
     let request = p.request().bytes();
     let (head, _line) = p.accepted(&request)?;
+    if let Some((name, _)) = head.fields.iter().find(|(name, _)| name.starts_with([' ', '\t'])) {
+        return fails(format!(
+            "the line {:?} begins with a space, so it isn't a header, but continues the line before it",
+            name.trim_start()
+        ));
+    }
     wrong(&head).map_or(Ok(()), fails)
 }
 
@@ -190,7 +196,7 @@ fn nothing_behind(p: &mut Probe) -> Outcome {
     let frame_like = first & (RSV1 | RSV2_RSV3) == 0 && exists && whole;
     match frame_like && wire::parse(&behind).is_ok() {
         true => Ok(()),
-        false => fails(format!("{} behind the empty line, which begins no frame", quote(&behind))),
+        false => fails(format!("{} after the empty line, which begins no frame", quote(&behind))),
     }
 }
 
@@ -291,7 +297,7 @@ pub const CHECKS: &[Check] = &[
         "accept/nothing-behind",
         &HEADS,
         "a good request",
-        "no bytes behind the empty line, but for frames",
+        "no bytes after the empty line, except frames",
         nothing_behind,
     ),
     check(

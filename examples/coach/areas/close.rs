@@ -107,7 +107,7 @@ fn behind(line: &mut Line) -> Outcome {
             Next::Frame(came) if came.opcode() == CLOSE => return fails("a second Close"),
             // §5.5.1 forbids only data frames, so a ping or pong may still come.
             Next::Frame(came) if came.is_control() => {}
-            Next::Frame(came) => return fails(format!("{} behind the Close", came.told())),
+            Next::Frame(came) => return fails(format!("{} after the Close", came.told())),
             Next::Nonsense(why) => return fails(why),
             Next::Ended | Next::Silent => break,
         }
@@ -142,7 +142,8 @@ pub const CHECKS: &[Check] = &[
         let (close, _) = closed(p, &body(4001, b""))?;
         match close.code() {
             Some(4001) => Ok(()),
-            other => warns(format!("the code {other:?}")),
+            Some(other) => warns(format!("the code {other}, and not the code that came, 4001")),
+            None => warns("a Close without a code, though one came, 4001"),
         }
     })
     .both()
@@ -270,7 +271,7 @@ pub const CHECKS: &[Check] = &[
         "close/nothing-after",
         &AFTER,
         "a Close, and nothing more",
-        "nothing behind the peer's Close",
+        "nothing after the peer's Close",
         |p| {
             let (_, mut line) = closed(p, &body(1000, b""))?;
             behind(&mut line)
@@ -281,7 +282,7 @@ pub const CHECKS: &[Check] = &[
         "close/data-after",
         &AFTER,
         "a Close and a text in one write",
-        "a Close, and no echo behind it",
+        "a Close, and no echo after it",
         |p| {
             let mut line = p.open()?;
             line.control(TEXT, word().as_bytes())?;

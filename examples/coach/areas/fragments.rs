@@ -47,6 +47,9 @@ fn opened(p: &mut Probe) -> Result<Line, crate::check::Stop> {
 fn sent(p: &mut Probe, opcode: u8, parts: &[&[u8]]) -> Outcome {
     let mut line = opened(p)?;
     line.frames(&split(opcode, parts));
+    // A slow peer takes its time for each frame, and the wait for an echo is derived from one.
+    let wait = line.pace().slowest() * parts.len() as u32;
+    line.pending(wait);
     let message = line.comes_back(&parts.concat())?;
     match message.opcode == opcode {
         true => Ok(()),

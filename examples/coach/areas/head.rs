@@ -331,7 +331,7 @@ pub const CHECKS: &[Check] = &[
     check(
         "head/spaces-around-values",
         &SPACES,
-        "values with several spaces in front and behind",
+        "values with several spaces before and after them",
         "101",
         |p| {
             opens(p, |mut r| {
@@ -463,7 +463,7 @@ pub const CHECKS: &[Check] = &[
     check(
         "head/frame-cut-by-packet",
         &EAGER,
-        "a good request with the half of a frame behind it; then the other half",
+        "a good request with half a frame after it; then the other half",
         "101 and the echo",
         |p| with_frames(p, 1, 6),
     )
@@ -558,7 +558,7 @@ pub const CHECKS: &[Check] = &[
         "head/waits-for-answer",
         &ASKS_FIRST,
         "nothing for a while; then the 101",
-        "no byte behind the request before the 101",
+        "no byte after the request before the 101",
         |p| {
             let (head, mut line) = p.arrives()?;
             let wait = line.pace().moment();
@@ -566,9 +566,9 @@ pub const CHECKS: &[Check] = &[
             line.send(&answer(&head).bytes());
             match early {
                 0 => Ok(()),
-                _ => {
-                    fails(format!("{early} bytes behind the request, and no answer had been sent"))
-                }
+                _ => fails(format!(
+                    "{early} bytes after the request, though no answer had been sent"
+                )),
             }
         },
     )

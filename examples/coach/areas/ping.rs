@@ -150,7 +150,7 @@ pub const CHECKS: &[Check] = &[
     check(
         "ping/beside-large",
         &WRITERS,
-        "four texts of 30,000 bytes, a ping behind each, before any echo is read",
+        "four texts of 30,000 bytes, a ping after each, before any echo is read",
         "whole echoes, and the last pong at least: no frame begins inside another",
         |p| {
             let mut line = p.open()?;

@@ -203,13 +203,16 @@ fn switching_protocols(request: &Head) -> (Vec<u8>, Option<Params>) {
     let newline = if has(AnswerInBareLineFeeds) { "\n" } else { "\r\n" };
     let mut head =
         lines.iter().map(|line| format!("{line}{newline}")).collect::<String>() + newline;
+    if has(AnswerIndented) {
+        head = head.replace("\r\nSec-", "\r\n  Sec-");
+    }
     if has(BytesAfter101) {
         head += "Welcome!\r\n";
     }
     if has(NewlineAfter101) {
         head += "\r\n";
     }
-    if has(AnswerNeverEnds) {
+    if has(AnswerNeverEnds) || has(AnswerEndsUnfinished) {
         head.truncate(head.len() - 2);
     }
     (head.into_bytes(), deflate)

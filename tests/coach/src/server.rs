@@ -112,6 +112,9 @@ fn open_one(mut stream: TcpStream) -> Option<Echo> {
         match answer {
             Answer::Open { head, deflate } => {
                 write_head(&mut stream, &head)?;
+                if has(AnswerEndsUnfinished) {
+                    return None;
+                }
                 let connection = Connection::new(stream, true, input);
                 return Some(Echo::new(
                     connection,

@@ -150,6 +150,8 @@ members! {
     AnswerAcceptTwice S "sends the accept twice" "accept/present-once" "accept";
     AnswerInBareLineFeeds S "ends lines with a line feed alone" "accept/line-ends" "head accept refuse";
     AnswerNeverEnds S "leaves out the empty line after its fields" "head/plain head/several-at-once head/any-order" "accept";
+    AnswerEndsUnfinished S "leaves out the empty line after its fields, and ends the connection" "head/plain accept/line-ends" "head accept";
+    AnswerIndented S "begins the accept's line with spaces" "accept/present-once" "accept";
     BytesAfter101 S "writes a line of text after the head" "accept/nothing-behind" "";
     NewlineAfter101 S "writes an empty line too many" "accept/nothing-behind" "";
     UnaskedSubprotocol S "chooses a subprotocol though none was offered" "accept/no-unasked-subprotocol" "accept policy";
