@@ -124,8 +124,8 @@ fn rustsec_2020_0043_what_if_a_peer_asks_and_reads_no_answer() {
 /// was `lock(&self.frames).pong = Some(payload);`
 /// now `lock(&self.frames).pong.get_or_insert_default().extend(payload);`
 /// Twin: src/connection/write_half.rs
-/// was `fn pong(&self, payload: Vec<u8>) -> Result<()> {\n        if let Some(mut encoder) = self.try_lock() {`
-/// now `fn pong(&self, payload: Vec<u8>) -> Result<()> {\n        if let Some(mut encoder) = Some(self.lock()) {`
+/// was `fn answer_ping(&self, payload: Vec<u8>) -> Result<()> {\n        if let Some(mut encoder) = self.try_lock() {`
+/// now `fn answer_ping(&self, payload: Vec<u8>) -> Result<()> {\n        if let Some(mut encoder) = Some(self.lock()) {`
 #[test]
 fn cve_2026_11586_what_if_pings_flood_in_and_no_pong_can_go_out() {
     const PINGS: u32 = 20_000;
