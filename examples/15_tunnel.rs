@@ -138,7 +138,7 @@ fn from_websocket(
         }
     }
     match ws.closed_with() {
-        // For example, the far end couldn't reach the target.
+        // For example, the far end couldn't reach the target, or a program's TCP connection is gone.
         Some(close) if close.code.is_failure() => {
             Err(Error::other(format!("closed with {}", escape(&close.to_string()))))
         }

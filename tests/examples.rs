@@ -698,7 +698,7 @@ fn a_tunnel_passes_small_pieces_on_at_once() {
         });
         start.elapsed()
     };
-    assert!((0..5).any(|_| time() < Duration::from_millis(1300)));
+    assert!((0..5).any(|_| time() < Duration::from_millis(700)));
 }
 
 #[cfg(target_os = "linux")]

@@ -7,10 +7,15 @@
 /// shows none.
 pub fn for_seen(id: &str, seen: &str) -> Option<(&'static str, &'static str)> {
     Some(match id.split_once('/')? {
-        ("head" | "accept", _) if seen.contains("without an empty line") => (
-            "The last header's line has its CR LF, but the empty line after it is missing.",
-            "Write CR LF twice after the last header.",
-        ),
+        ("head" | "accept", _)
+            if seen.contains("without an empty line")
+                || seen.starts_with("a head without an end: \"HTTP/") =>
+        {
+            (
+                "The last header's line has its CR LF, but the empty line after it is missing.",
+                "Write CR LF twice after the last header.",
+            )
+        }
         ("head", "plain") if seen.starts_with("silence") => (
             "The server doesn't write its answer yet, or keeps it in a buffer; or it waits for more bytes, because it doesn't find the end of the head, or expects a body.",
             "As soon as the bytes that have come contain CR LF CR LF, write the 101 with an empty line at its end, and flush.",

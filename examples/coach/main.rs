@@ -117,7 +117,7 @@ fn parse() -> Result<Options, String> {
             "--" => options.command = arguments.by_ref().collect(),
             "--help" | "-h" => return Err(USAGE.into()),
             url if url.contains("://") && options.url.is_none() => options.url = Some(url.into()),
-            other if other.contains(':') && !other.starts_with('-') => {
+            other if other.contains(':') && !other.contains("://") && !other.starts_with('-') => {
                 return Err(format!("{other:?} is no address: write ws://HOST:PORT"));
             }
             other => return Err(format!("{other:?} is no option\n{USAGE}")),

@@ -225,6 +225,7 @@ impl Client {
     ///
     /// On a `TcpStream`, call `set_nodelay(true)` first. Otherwise, TCP may delay a short message
     /// until the peer has acknowledged the previous one (Nagle's algorithm).
+    ///
     /// A socket must be in blocking mode (see [`Stream`]).
     pub fn connect_over(self, stream: impl Stream) -> Result<WebSocket> {
         let prepared = self.prepare_handshake()?;

@@ -4,12 +4,12 @@
 //!
 //! | what ends it | our Close | what goes out first | time limit until our Close is out | time limit after that |
 //! |---|---|---|---|---|
-//! | `ws.close`, `Sender::close` | the caller's code | queued messages, and an open message | none but the minimum write rate | `Limits::close` for the peer's Close |
-//! | the `WebSocket` is dropped, the handler ends | 1000; 1011 after an error or a panic | queued messages, and an open message | none but the minimum write rate | `Limits::close` for the peer's Close and the end of its stream |
-//! | the peer's Close | the peer's code | queued messages | none but the minimum write rate | none: both have closed |
+//! | `ws.close`, `Sender::close` | the caller's code | queued messages, and an open message | the minimum write rate; if nothing is sent, `Limits::write` | `Limits::close` for the peer's Close |
+//! | the `WebSocket` is dropped, the handler ends | 1000; 1011 after an error or a panic | queued messages, and an open message | the minimum write rate; if nothing is sent, `Limits::write` | `Limits::close` for the peer's Close and the end of its stream |
+//! | the peer's Close | the peer's code | queued messages | the minimum write rate; if nothing is sent, `Limits::write` | none: both have closed |
 //! | `Handle::stop(grace)`, `drain` | 1001, or the operator's code | queued messages, an open message, and the handler's replies until it waits in `recv` again | nine tenths of the grace | the rest of the grace, and for a silent peer the keepalive; then the server aborts the connection |
-//! | the peer breaks a rule | 1002, 1007, 1009 | nothing | none but the minimum write rate | `Limits::close` for the end of the peer's stream |
-//! | a `MessageWriter` is dropped after its first fragment and before its `finish` | 1011 | nothing | none but the minimum write rate | `Limits::close` for the peer's Close |
+//! | the peer breaks a rule | 1002, 1007, 1009 | nothing | the minimum write rate | `Limits::close` for the end of the peer's stream |
+//! | a `MessageWriter` is dropped after its first fragment and before its `finish` | 1011 | nothing | the minimum write rate | `Limits::close` for the peer's Close |
 //! | the keepalive's ping stays unanswered | none | nothing | | none: the connection is aborted |
 //! | a write is too slow, or fails | none | nothing | | `Limits::close` to read what the peer sent before |
 //! | `abort` | none | nothing | | none |
@@ -17,7 +17,7 @@
 //! Our end's states (capitalised), and the events that change them:
 //!
 //! ```text
-//!           our Close is requested        all before it is sent        our Close is written
+//!           our Close is requested        all else is sent             our Close is written
 //!      Open ─────────────────────► Requested ─────────────────► Due ─────────────────► Sent
 //!        └───────────┬─────────────────┴─────────────────────────┴───────────┬──────────┘
 //!                    │ a write fails, or the connection is aborted           │ the stream has ended

@@ -135,7 +135,7 @@ impl<'a> MessageWriter<'a> {
         if write_half.ending.refuses_messages() {
             return Err(Error::Closed);
         }
-        write_half.flush_pending()?;
+        write_half.flush_pending_control()?;
         Ok(writer)
     }
 
@@ -162,7 +162,7 @@ impl<'a> MessageWriter<'a> {
         self.write_half.message.note_fragment_sent();
         self.opcode = Opcode::Continuation;
         self.bytes.clear();
-        self.write_half.flush_pending()
+        self.write_half.flush_pending_control()
     }
 }
 
@@ -209,6 +209,7 @@ impl Drop for MessageWriter<'_> {
         // This must come after the request for the Close, because from here on another thread may
         // begin a message.
         self.write_half.message.close();
-        let _ = self.write_half.advance_close();
+        // This may write a Close that waited for this message, so the stream may panic here, too.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.write_half.advance_close()));
     }
 }

@@ -63,8 +63,8 @@ impl OpenMessage {
         self.fragments.fetch_add(1, Relaxed);
     }
 
-    /// Returns how many fragments of all such messages were sent. The count wraps, so that only a
-    /// change tells anything: a message makes progress.
+    /// Returns how many fragments of such messages were sent on this connection. The count may wrap
+    /// around, so only a change means something: a message has made progress.
     pub(crate) fn fragments_sent(&self) -> u64 {
         self.fragments.load(Relaxed).into()
     }

@@ -126,7 +126,7 @@ impl WriteHalf {
         // threads have fed.
         let written = self.write(&mut encoder, encoded.as_deref().unwrap_or_default());
         drop(encoder);
-        self.flush_pending()?;
+        self.flush_pending_control()?;
         encoded?;
         written
     }
@@ -183,7 +183,7 @@ impl WriteHalf {
             self.write(&mut encoder, after_batch)?;
         }
         drop(encoder);
-        self.flush_pending()?;
+        self.flush_pending_control()?;
         encoded?;
         Ok(())
     }
@@ -195,7 +195,7 @@ impl WriteHalf {
         let mut encoder = self.lock();
         self.write(&mut encoder, &[])?;
         drop(encoder);
-        self.flush_pending()?;
+        self.flush_pending_control()?;
         self.fail_if_ended_without_our_close()
     }
 
@@ -224,10 +224,10 @@ impl WriteHalf {
                 self.write(&mut encoder, &[])?;
             }
             drop(encoder);
-            return self.flush_pending();
+            return self.flush_pending_control();
         }
         self.pending.set_pong(payload);
-        self.flush_pending()
+        self.flush_pending_control()
     }
 
     /// Requests our Close, and sends it at once if nothing must go out before it and the write lock
@@ -235,7 +235,7 @@ impl WriteHalf {
     /// `advance_close`. If an earlier Close still waits and is less urgent, this request replaces
     /// it.
     pub(crate) fn request_close(&self, request: CloseRequest) -> Result<()> {
-        self.apply(EndEvent::CloseRequested(request));
+        self.handle_event(EndEvent::CloseRequested(request));
         self.advance_close()
     }
 
@@ -276,25 +276,26 @@ impl WriteHalf {
     /// hold up thousands of connections. Bytes that don't go out in this time stay in the encoder's
     /// batch, for the next thread that writes.
     pub(crate) fn request_close_briefly(&self, request: CloseRequest) {
-        self.apply(EndEvent::CloseRequested(request));
+        self.handle_event(EndEvent::CloseRequested(request));
         self.make_close_pending_if_due();
         if !matches!(self.ending.our_side(), OurSide::Due(_)) {
             return;
         }
         let Some(mut encoder) = self.try_lock() else { return };
         let _ = self.stream.set_write_timeout(BULK_CLOSE_TIMEOUT);
-        let is_out = self.encode_pending(&mut encoder).is_ok() && self.write_some(&mut encoder);
+        let is_out =
+            self.encode_pending_control(&mut encoder).is_ok() && self.write_some(&mut encoder);
         let _ = self.stream.set_write_timeout(per_call_timeout(self.limits.write));
         drop(encoder);
         if is_out {
-            let _ = self.flush_pending();
+            let _ = self.flush_pending_control();
         }
     }
 
     /// Applies an event to the closing state machine. If the event makes our Close due, this makes
     /// the Close pending. If new messages are refused from now on, this closes the outboxes'
     /// queues.
-    fn apply(&self, event: EndEvent) {
+    fn handle_event(&self, event: EndEvent) {
         if self.ending.handle_event(event) {
             self.pending.set_close();
         }
@@ -313,7 +314,7 @@ impl WriteHalf {
         if self.ending.is_close_requested() {
             self.make_close_pending_if_due();
         }
-        self.flush_pending()
+        self.flush_pending_control()
     }
 
     /// Makes our Close pending if it no longer has to wait for the handler, for the outboxes'
@@ -322,7 +323,7 @@ impl WriteHalf {
     #[inline(never)]
     fn make_close_pending_if_due(&self) {
         if self.waits_in_recv.load(SeqCst) {
-            self.apply(EndEvent::HandlerIsIdle);
+            self.handle_event(EndEvent::HandlerIsIdle);
         }
         if !self.ending.refuses_messages() {
             return;
@@ -334,7 +335,7 @@ impl WriteHalf {
         // A peer that has closed no longer needs the rest of a message.
         let waits_for_message = self.message.is_open() && self.ending.peer_side() == PeerSide::Open;
         if !waits_for_message && self.outboxes.are_all_sent() {
-            self.apply(EndEvent::Drained);
+            self.handle_event(EndEvent::Drained);
         }
     }
 
@@ -369,7 +370,7 @@ impl WriteHalf {
         let encoded = encoder.ping(payload);
         self.write(&mut encoder, &[])?;
         drop(encoder);
-        self.flush_pending()?;
+        self.flush_pending_control()?;
         encoded?;
         Ok(true)
     }
@@ -380,7 +381,7 @@ impl WriteHalf {
         let Some(mut encoder) = self.try_lock() else { return Ok(()) };
         self.write(&mut encoder, &[])?;
         drop(encoder);
-        self.flush_pending()
+        self.flush_pending_control()
     }
 
     /// Frees the encoder memory that an idle connection doesn't need, unless a `MessageWriter` is
@@ -393,19 +394,19 @@ impl WriteHalf {
         {
             encoder.free_idle_memory();
         }
-        self.flush_pending()
+        self.flush_pending_control()
     }
 
-    // WALK: flush_pending
+    // WALK: flush_pending_control
     /// Sends the pending pong and Close, if any, unless another thread holds the write lock. Every
     /// thread must call this after it has released the lock, because another thread may have left a
     /// pong or a Close pending while the lock was held. Without this call, that frame might never
     /// be sent.
     #[inline]
-    pub(crate) fn flush_pending(&self) -> Result<()> {
+    pub(crate) fn flush_pending_control(&self) -> Result<()> {
         while self.pending.is_pending() {
             let Some(mut encoder) = self.try_lock() else { return Ok(()) };
-            self.send_pending(&mut encoder)?;
+            self.send_pending_control(&mut encoder)?;
         }
         Ok(())
     }
@@ -413,12 +414,12 @@ impl WriteHalf {
     /// Sends the pending pong and Close, after the frames in the encoder's batch. The caller must
     /// hold the write lock, and must have written any bytes that belong directly after the batch,
     /// such as a large payload.
-    pub(crate) fn send_pending(&self, encoder: &mut Encoder) -> Result<()> {
-        self.encode_pending(encoder)?;
+    pub(crate) fn send_pending_control(&self, encoder: &mut Encoder) -> Result<()> {
+        self.encode_pending_control(encoder)?;
         self.write(encoder, &[])
     }
 
-    fn encode_pending(&self, encoder: &mut Encoder) -> Result<()> {
+    fn encode_pending_control(&self, encoder: &mut Encoder) -> Result<()> {
         let PendingControlFrames { pong, close } = self.pending.take();
         if encoder.is_closed() {
             return Ok(());
@@ -504,7 +505,7 @@ impl WriteHalf {
             self.traffic.count_sent_messages(messages);
         }
         if encoder.is_closed() {
-            self.apply(EndEvent::Written);
+            self.handle_event(EndEvent::Written);
             self.shut_down_if_our_turn();
         }
     }
@@ -514,7 +515,7 @@ impl WriteHalf {
     /// may still read the bytes that the peer has already sent.
     fn stop_sending_after_failed_write(&self, was_too_slow: bool) {
         let why = if was_too_slow { WriteFailure::TooSlow } else { WriteFailure::Lost };
-        self.apply(EndEvent::Failed(why, Deadline::after(self.limits.close)));
+        self.handle_event(EndEvent::Failed(why, Deadline::after(self.limits.close)));
         // If the reading thread waits, it has already read all bytes that arrived. Shutting down
         // both directions wakes that thread.
         let wakes_reader = was_too_slow || self.waits_in_recv.load(SeqCst);
@@ -525,7 +526,7 @@ impl WriteHalf {
     /// Ends the connection at once, without a Close. A thread that waits in a read or a write on
     /// this connection wakes up with an error.
     pub(crate) fn abort(&self) {
-        self.apply(EndEvent::Failed(WriteFailure::Lost, Deadline::after(Duration::ZERO)));
+        self.handle_event(EndEvent::Failed(WriteFailure::Lost, Deadline::after(Duration::ZERO)));
         let _ = self.stream.shutdown(Shutdown::Both);
         self.stop_encoder_unless_busy();
     }
@@ -574,7 +575,7 @@ impl WriteHalf {
                 self.abort()
             }
         }
-        self.apply(EndEvent::Ended);
+        self.handle_event(EndEvent::Ended);
         self.stop_encoder_unless_busy();
         unanswered
     }
@@ -665,7 +666,7 @@ impl WriteHalf {
             return Ok(encoder);
         }
         drop(encoder);
-        self.flush_pending()?;
+        self.flush_pending_control()?;
         Err(Error::Closed)
     }
 
@@ -697,7 +698,7 @@ impl WriteHalf {
         let mut stall = StallDetector::new(self.limits.write);
         while self.message.is_open() && !encoder.is_closed() {
             drop(encoder);
-            self.flush_pending()?;
+            self.flush_pending_control()?;
             self.message.wait_until_none_is_open(PROGRESS_CHECK_INTERVAL)?;
             self.fail_if_ended_without_our_close()?;
             if is_new && self.ending.refuses_messages() {
@@ -731,7 +732,7 @@ impl WriteHalf {
         // A failed write ends the connection, so the calling thread then sees the new state.
         let _ = self.write(&mut encoder, &[]);
         drop(encoder);
-        let _ = self.flush_pending();
+        let _ = self.flush_pending_control();
         false
     }
 

@@ -38,7 +38,8 @@ pub enum Misuse {
     /// reason.
     Address(String, &'static str),
     /// The proxy's URL, from the caller or the environment, is invalid, or has a scheme other than
-    /// `http`. Holds the proxy's host and port, and the reason.
+    /// `http`. Holds the proxy's host and port, and the reason. If they can't be parsed, `***` stands
+    /// for the text after the first colon, because it may contain a password.
     Proxy(String, &'static str),
     /// The caller asked for TLS, but ws101 was built without the `tls` feature. Holds a client's
     /// `wss` address, or the path of a server's certificate. For a certificate that was passed as

@@ -70,9 +70,9 @@ impl Conversation {
         }
     }
 
-    /// Explains the next bytes that `from`, the client or the server, has sent. For each head, frame or body that these
-    /// bytes complete, calls `report` with its annotation. A long body gets an annotation for every
-    /// 64 KiB.
+    /// Explains the next bytes that `from`, the client or the server, has sent. For each head, frame
+    /// or body that these bytes complete, calls `report` with its annotation. A long body gets an
+    /// annotation for every 64 KiB.
     pub fn push(&mut self, from: Role, mut bytes: &[u8], report: &mut dyn FnMut(Annotation)) {
         while !bytes.is_empty() {
             let direction = self.direction(from);

@@ -69,7 +69,7 @@ pub fn parse(text: &str) -> Result<Vec<Turn>, String> {
 /// the client, and everything else counts as the server's.
 pub fn guess_sender(bytes: &[u8]) -> Role {
     let is_client = match begins_with_head(bytes) {
-        true => !bytes.starts_with(b"HTTP/"),
+        true => !after_empty_line(bytes).starts_with(b"HTTP/"),
         false => bytes.get(1).is_some_and(|second| second & MASK != 0),
     };
     if is_client { Role::Client } else { Role::Server }
@@ -79,9 +79,14 @@ pub fn guess_sender(bytes: &[u8]) -> Role {
 /// letters, then a space, a slash or the end of the bytes. An empty line may come before them. A
 /// frame rarely begins like this, because a capital letter as its first byte sets a reserved bit.
 pub fn begins_with_head(bytes: &[u8]) -> bool {
-    let bytes = bytes.strip_prefix(b"\r\n").unwrap_or(bytes);
+    let bytes = after_empty_line(bytes);
     let word = bytes.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
     word >= 3 && matches!(bytes.get(word), None | Some(b' ' | b'/'))
+}
+
+/// Returns the bytes without an empty line at their beginning.
+fn after_empty_line(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\r\n").unwrap_or(bytes)
 }
 
 /// Explains the turns of a saved conversation, in order. `deflate` matters only to a conversation
@@ -298,6 +303,7 @@ mod tests {
             ("\"GET / HTTP/1.1\\r\\n\"", Role::Client),
             ("\"HTTP/1.1 200 OK\\r\\n\"", Role::Server),
             ("\"\\r\\nGET / HTTP/1.1\\r\\n\"", Role::Client),
+            ("\"\\r\\nHTTP/1.1 200 OK\\r\\n\"", Role::Server),
             ("\u{feff}81 05", Role::Server),
         ] {
             let turns = parse(text).unwrap();

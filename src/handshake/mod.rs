@@ -1,4 +1,4 @@
-//! How do a client and a server turn an HTTP connection into a WebSocket?
+//! How does an HTTP request become a WebSocket, at both ends?
 //!
 //! ```text
 //!  client: url ──► request ─────────────────────► server: decide

@@ -141,7 +141,7 @@ impl Agreement {
 /// The server calls this function once per connection, after reading the request's head.
 pub fn decide(request: &Request, rules: &Rules) -> Result<Decision, Refusal> {
     // 1. Is it clear where the request ends, and does the server answer for its host?
-    check_body_end(request)?;
+    check_body_framing(request)?;
     let host = check_host(request, &rules.hosts)?;
     // 2. Does the client ask for a WebSocket? The server may ignore any other upgrade, such as h2c.
     if !request.head().list_contains("Upgrade", "websocket") {
@@ -182,7 +182,7 @@ fn check_http_version(request: &Request) -> Result<(), Refusal> {
     }
 }
 
-fn check_body_end(request: &Request) -> Result<(), Refusal> {
+fn check_body_framing(request: &Request) -> Result<(), Refusal> {
     // A proxy might read the bytes after an upgrade request as its body, while the server reads
     // them as frames. An attacker can smuggle requests through that gap (RFC 9112 §11.2). Therefore
     // a GET or a HEAD must not have a body. Any other method can't upgrade, so it may have a body

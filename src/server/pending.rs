@@ -10,6 +10,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::mem;
 use std::net::Shutdown;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
 use crate::transport::lock::lock;
@@ -46,15 +47,14 @@ impl PendingList {
         pending
     }
 
-    /// Evicts all connections whose handshake isn't complete, because the server is stopping. An
-    /// eviction shuts down only the reading side of the stream, so a response that is being written
+    /// Evicts all pending connections, because the server is stopping. An eviction shuts down only the reading side of the stream, so a response that is being written
     /// still goes out: `shut_down` waits for it until the end of the grace period.
     pub(super) fn evict_all(&self) {
         // (As in `add_evicting_oldest`, no lock is held while a stream is shut down, because the
-        // stream may be the application's code.)
+        // stream may be the application's code. If it panics, the others are still evicted.)
         let evicted = mem::take(&mut *lock(&self.0));
-        for pending in evicted {
-            let _ = pending.stream.shutdown(Shutdown::Read);
+        for PendingConnection { stream, .. } in evicted {
+            let _ = catch_unwind(AssertUnwindSafe(|| stream.shutdown(Shutdown::Read)));
         }
     }
 }

@@ -264,6 +264,7 @@ impl Server {
     ///
     /// On a `TcpStream`, call `set_nodelay(true)` first. Otherwise, TCP may delay a short message
     /// until the peer has acknowledged the previous one (Nagle's algorithm).
+    ///
     /// A socket must be in blocking mode (see [`Stream`]).
     pub fn accept(&self, stream: impl Stream) -> Result<WebSocket> {
         self.options.validate_configuration()?;

@@ -144,13 +144,7 @@ impl Registry {
                 log::info!("{count} connections did not close in time and are aborted");
             }
             self.request_close_of_all(Urgency::Now);
-            for half in self.open_halves() {
-                // The stream may be the application's code. If it panics, the others are aborted all
-                // the same.
-                if catch_unwind(AssertUnwindSafe(|| half.abort())).is_err() {
-                    log::error!("{} the stream panicked while it was being aborted", half.id);
-                }
-            }
+            self.open_halves().iter().for_each(|half| contain_panic(half, WriteHalf::abort));
             *grace_is_over = true;
         }
     }
@@ -174,7 +168,8 @@ impl Registry {
             if bulk.has_passed() && close_by.has_passed() {
                 break;
             }
-            write_half.request_close_briefly(CloseRequest::of_stopping_server(close, urgency));
+            let request = CloseRequest::of_stopping_server(close, urgency);
+            contain_panic(&write_half, |half| half.request_close_briefly(request));
         }
     }
 
@@ -195,7 +190,7 @@ impl Registry {
                 if let (Some(write_half), false) = (write_half, over.has_passed()) {
                     let Grace { close, .. } = self.grace();
                     let request = CloseRequest::of_stopping_server(close, Urgency::WhenIdle);
-                    write_half.request_close_briefly(request);
+                    contain_panic(&write_half, |half| half.request_close_briefly(request));
                 }
             }
             // If peers with full buffers have used up the time, `shut_down` closes the remaining
@@ -263,6 +258,14 @@ impl Registry {
             }
             thread::sleep(WAKING_PAUSE);
         }
+    }
+}
+
+/// Closes or aborts a connection with `end`. The connection's stream may be the application's code:
+/// if it panics, the server still ends the other connections.
+fn contain_panic(write_half: &WriteHalf, end: impl FnOnce(&WriteHalf)) {
+    if catch_unwind(AssertUnwindSafe(|| end(write_half))).is_err() {
+        log::error!("{} the stream panicked while the server was closing it", write_half.id);
     }
 }
 

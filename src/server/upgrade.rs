@@ -252,8 +252,12 @@ impl Requester<'_> {
     #[inline(never)]
     fn log_unsupported_subprotocols(&self, request: &Request, agreement: &Agreement) {
         if agreement.subprotocol.is_none() && request.header("Sec-WebSocket-Protocol").is_some() {
-            let offered = quote(request.head().list("Sec-WebSocket-Protocol").join(", "));
-            log::debug!("{} none of {offered} is spoken here, so a browser will not stay", self.id);
+            let names = || quote(request.head().list("Sec-WebSocket-Protocol").join(", "));
+            log::debug!(
+                "{} none of {} is spoken here, so a browser will not stay",
+                self.id,
+                names()
+            );
         }
     }
 

@@ -44,8 +44,8 @@ const CLOSING: &str = "0B";
 /// acknowledged. May wait 100 ms for the next reading of the operating system's connection table.
 /// Returns `None` if the operating system doesn't provide that table, or if it can't be read.
 pub(crate) fn unacknowledged(stream: &TcpStream) -> Option<u64> {
-    static IPV4: Mutex<ConnectionTable> = Mutex::new(ConnectionTable::at("/proc/self/net/tcp"));
-    static IPV6: Mutex<ConnectionTable> = Mutex::new(ConnectionTable::at("/proc/self/net/tcp6"));
+    static IPV4: Mutex<ConnectionTable> = Mutex::new(ConnectionTable::new("/proc/self/net/tcp"));
+    static IPV6: Mutex<ConnectionTable> = Mutex::new(ConnectionTable::new("/proc/self/net/tcp6"));
     let asked = Instant::now();
     let (local, peer) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);
     let table = if local.is_ipv4() { &IPV4 } else { &IPV6 };
@@ -86,7 +86,7 @@ struct Reading {
 type Outstanding = HashMap<String, u64>;
 
 impl ConnectionTable {
-    const fn at(path: &'static str) -> ConnectionTable {
+    const fn new(path: &'static str) -> ConnectionTable {
         ConnectionTable { path, reading: None }
     }
 
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn each_thread_that_asks_is_answered_from_a_reading_that_began_after_its_question() {
-        let table = Mutex::new(ConnectionTable::at("/proc/self/net/tcp"));
+        let table = Mutex::new(ConnectionTable::new("/proc/self/net/tcp"));
         let end = || "127.0.0.1:1".parse().unwrap();
         thread::scope(|scope| {
             for _ in 0..20 {
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_table_that_can_not_be_read_keeps_no_thread_waiting() {
-        let mut table = ConnectionTable::at("/a/table/that/does/not/exist");
+        let mut table = ConnectionTable::new("/a/table/that/does/not/exist");
         let end = "127.0.0.1:1".parse().unwrap();
         for _ in 0..2 {
             assert!(table.answer(Instant::now(), end, end).is_err());

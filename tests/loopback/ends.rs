@@ -1169,6 +1169,25 @@ fn server_frees_the_place_of_a_connection_whose_stream_panics_over_its_close() {
 }
 
 #[test]
+fn server_outlives_a_panic_before_a_message_whose_stream_panics_over_a_close_that_waited_for_it() {
+    let faults = Faults::default();
+    let switch = faults.panics.clone();
+    let server = serve(
+        |server| server.wrap_stream(faults.wrap()),
+        move |mut ws| {
+            let sender = ws.sender();
+            let _message = ws.send_stream(MessageKind::Binary)?;
+            let closing = std::thread::spawn(move || sender.close(1000, ""));
+            closing.join().unwrap()?;
+            switch.store(true, SeqCst);
+            panic!("the handler fails");
+        },
+    );
+    let _peer = server.open();
+    server.wait_until(|counters| counters.open == 0);
+}
+
+#[test]
 fn server_outlives_a_panic_in_mid_message_whose_stream_panics_over_the_close() {
     let faults = Faults::default();
     let switch = faults.panics.clone();

@@ -489,10 +489,11 @@ impl Stream for Brake {
     }
 }
 
-/// A stream that asks its server something while it's shut down.
+/// A stream that calls a function before it's shut down, and one before its write timeout is set.
 struct Curious<S> {
     stream: S,
-    ask: Box<dyn Fn() + Send + Sync>,
+    before_shutdown: Box<dyn Fn() + Send + Sync>,
+    before_timeout: Box<dyn Fn() + Send + Sync>,
 }
 
 impl<S: Stream> Stream for Curious<S> {
@@ -509,11 +510,12 @@ impl<S: Stream> Stream for Curious<S> {
     }
 
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        (self.before_timeout)();
         self.stream.set_write_timeout(timeout)
     }
 
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        (self.ask)();
+        (self.before_shutdown)();
         self.stream.shutdown(how)
     }
 }
@@ -525,33 +527,40 @@ fn no_lock_of_the_server_is_held_while_it_shuts_a_stream_of_its_caller_down() {
     let handle = server.handle();
     let (tell, told) = channel();
     let (tell, asked) = (Mutex::new(tell), handle.clone());
-    let ask = Box::new(move || {
+    let before_shutdown = Box::new(move || {
         let _ = tell.lock().unwrap().send(asked.counters().open);
     });
     let mut peer = Peer::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
     peer.write(request(&[]));
-    let ws = server.accept(Curious { stream: listener.accept().unwrap().0, ask }).unwrap();
+    let (stream, _) = listener.accept().unwrap();
+    let before_timeout = Box::new(|| {});
+    let ws = server.accept(Curious { stream, before_shutdown, before_timeout }).unwrap();
     handle.stop(Duration::ZERO);
     assert_eq!(told.recv_timeout(PATIENCE).expect("the server answers"), 1);
     drop((ws, peer));
 }
 
 #[test]
-fn a_stream_that_panics_as_a_stopping_server_aborts_it_ends_neither_serve_nor_the_other_connections_later()
+fn a_stream_that_panics_as_a_stopping_server_closes_it_ends_neither_serve_nor_the_other_connections_later()
  {
+    // The first connection's stream panics when it's aborted, and the second one's when it's sent a Close.
     let is_stopping = Arc::new(AtomicBool::new(false));
-    let (asked, opened) = (is_stopping.clone(), AtomicUsize::new(0));
+    let (stopping, opened) = (is_stopping.clone(), AtomicUsize::new(0));
     let wrap = move |stream: Arc<dyn Stream>| -> Arc<dyn Stream> {
-        let (is_first, asked) = (opened.fetch_add(1, SeqCst) == 0, asked.clone());
-        let ask = Box::new(move || assert!(!is_first || !asked.load(SeqCst), "on purpose"));
-        Arc::new(Curious { stream, ask })
+        let number = opened.fetch_add(1, SeqCst);
+        let panic_if = |panics: bool| -> Box<dyn Fn() + Send + Sync> {
+            let stopping = stopping.clone();
+            Box::new(move || assert!(!panics || !stopping.load(SeqCst), "on purpose"))
+        };
+        let (before_shutdown, before_timeout) = (panic_if(number == 0), panic_if(number == 1));
+        Arc::new(Curious { stream, before_shutdown, before_timeout })
     };
     let server = serve(|server| server.wrap_stream(wrap), echo_handler);
     // None of them answers its Close.
     let mut peers: Vec<Peer> = (0..10).map(|_| server.open()).collect();
     is_stopping.store(true, SeqCst);
     run(move || server.stop(SOON)).wait().unwrap();
-    for peer in &mut peers[1..] {
+    for peer in &mut peers[2..] {
         assert_eq!(peer.read_frame().first, 0x88);
         peer.read_end();
     }

@@ -477,6 +477,8 @@ def plain(seen):
         # As a sentence of the table.
         (r"^instead of the echo: the end of the stream$", "the peer ended the stream instead of sending the echo"),
         (r"^instead of the echo: silence$", "the peer stayed silent instead of sending the echo"),
+        (r"^instead of the echo: the end of the stream, (after .*)$", r"the peer ended the stream \1, instead of sending the echo"),
+        (r"^instead of the echo: silence, (after .*)$", r"the peer stayed silent \1, instead of sending the echo"),
         (r"^instead of the echo: (.*)$", r"\1, instead of the echo"),
         (r"^no HTTP answer: the connection ended without a byte$", "the server ended the connection without an HTTP answer"),
         (r"^no HTTP answer: silence$", "the server stayed silent, and sent no HTTP answer"),

@@ -95,7 +95,7 @@ impl Chat {
         let mut room = waited.unwrap().0;
         let answer = *self.answered.lock().unwrap();
         // A server that sends its members away lets in no others. They would come back at once, again
-        // and again, because they had received their position.
+        // and again, because the position that they receive resets their wait.
         let is_lost = answer.is_some_and(|at| at.elapsed() > SEND_AWAY);
         let answered = answer.is_some_and(|at| at > came);
         let knows = !is_lost && (!not_yet(&room) || (room.is_known() && answered));

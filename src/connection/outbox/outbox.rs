@@ -92,7 +92,7 @@ impl Outbox {
 /// fails. Before the thread ends, it sends our Close if the Close is due now, because the Close may
 /// have waited for this queue.
 fn send_until_closed(queue: &Queue, write_half: &WriteHalf) {
-    while let Some(messages) = queue.take_all() {
+    while let Some(messages) = queue.wait_and_take_all() {
         let mut feed_all = messages
             .iter()
             .map(|message| write_half.feed_queued(|encoder| encoder.message(message.as_message())));

@@ -75,7 +75,7 @@ impl Queue {
     /// Waits until messages are queued, then removes and returns all of them. They count towards
     /// the queue's bound until `note_sent` is called. Returns `None` once the queue is closed and
     /// empty.
-    pub(crate) fn take_all(&self) -> Option<VecDeque<PreparedMessage>> {
+    pub(crate) fn wait_and_take_all(&self) -> Option<VecDeque<PreparedMessage>> {
         let mut state = lock(&self.state);
         while state.queued.is_empty() && !state.closed {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -167,7 +167,7 @@ mod tests {
         assert!(put().is_ok() && put().is_ok());
         assert!(matches!(put(), Err(Error::WriteTimeout)));
         assert_eq!(queue.backlog(), Backlog { messages: 2, bytes: 2 });
-        assert_eq!(queue.take_all().unwrap().len(), 2);
+        assert_eq!(queue.wait_and_take_all().unwrap().len(), 2);
         assert!(matches!(put(), Err(Error::WriteTimeout)));
         assert!(!queue.is_all_sent());
         assert_eq!(queue.backlog(), Backlog { messages: 2, bytes: 2 });
@@ -176,7 +176,7 @@ mod tests {
         assert!(put().is_ok());
         assert_eq!(queue.abandon(), 1);
         assert!(matches!(put(), Err(Error::Closed)));
-        assert!(queue.take_all().is_none());
+        assert!(queue.wait_and_take_all().is_none());
     }
 
     #[test]
@@ -196,7 +196,7 @@ mod tests {
         let kept: Vec<_> = lock(&queues.0).0.iter().map(|queue| queue.bound).collect();
         assert_eq!(kept, [1, 3, 4]);
         assert!(added.iter().chain([&late]).all(|queue| matches!(put(queue), Err(Error::Closed))));
-        assert_eq!(added[0].take_all().unwrap().len(), 1);
+        assert_eq!(added[0].wait_and_take_all().unwrap().len(), 1);
         assert!(!queues.are_all_sent());
         added[0].note_sent();
         assert!(queues.are_all_sent());

@@ -97,7 +97,7 @@ const ANCHORS: &[Anchor] = &[
     // The server's decision.
     anchor(
         "body",
-        ("handshake/server.rs", "check_body_end"),
+        ("handshake/server.rs", "check_body_framing"),
         "let no_length",
         "RFC 9112 §11.2",
         C02,

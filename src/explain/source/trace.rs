@@ -42,9 +42,9 @@ pub fn steps(annotation: &Annotation) -> Vec<Step> {
         Trace { annotation, wrong: deciding_anchor::of_verdict(annotation), steps: Vec::new() };
     // Each of these ends early at the step whose check fails.
     let _ = match annotation.what {
-        AnnotationKind::Frame => trace.frame(),
-        AnnotationKind::Request => trace.request(),
-        AnnotationKind::Response => trace.response(),
+        AnnotationKind::Frame => trace.add_frame_steps(),
+        AnnotationKind::Request => trace.add_request_steps(),
+        AnnotationKind::Response => trace.add_response_steps(),
         AnnotationKind::Body | AnnotationKind::Unread => Some(()),
     };
     // The check that failed may have no step of its own.
@@ -101,7 +101,7 @@ impl Trace<'_> {
         self.span(field).map(|span| span.value.clone()).unwrap_or_default()
     }
 
-    fn frame(&mut self) -> Option<()> {
+    fn add_frame_steps(&mut self) -> Option<()> {
         let annotation = self.annotation;
         let &first = annotation.bytes.first()?;
         let (start, length) = (annotation.start, annotation.length);
@@ -154,8 +154,8 @@ impl Trace<'_> {
             return Some(());
         }
         match opcode.is_control() {
-            true => self.control(opcode),
-            false => self.data(&header),
+            true => self.add_control_frame_steps(opcode),
+            false => self.add_data_frame_steps(&header),
         }
     }
 
@@ -178,7 +178,7 @@ impl Trace<'_> {
         self.reach("mask", format!("key {}: {sent} becomes {plain}", hex(&key, 4)))
     }
 
-    fn control(&mut self, opcode: Opcode) -> Option<()> {
+    fn add_control_frame_steps(&mut self, opcode: Opcode) -> Option<()> {
         match opcode {
             Opcode::Ping => {
                 self.reach("ping", format!("payload {}", self.field_value("payload")))?;
@@ -206,7 +206,7 @@ impl Trace<'_> {
         }
     }
 
-    fn data(&mut self, header: &Header) -> Option<()> {
+    fn add_data_frame_steps(&mut self, header: &Header) -> Option<()> {
         let annotation = self.annotation;
         let Some(kind) = annotation.message_kind else {
             return self.reach("opaque", "only the agreed extension can decode the payload");
@@ -251,7 +251,7 @@ impl Trace<'_> {
         self.reach("handler", "recv returns the message to the handler")
     }
 
-    fn request(&mut self) -> Option<()> {
+    fn add_request_steps(&mut self) -> Option<()> {
         let head = self.head()?;
         let line = head.first_line().to_owned();
         let shown = |text: &str| visible(text.as_bytes(), 80);
@@ -286,7 +286,7 @@ impl Trace<'_> {
         self.reach("101", "the answer is made")
     }
 
-    fn response(&mut self) -> Option<()> {
+    fn add_response_steps(&mut self) -> Option<()> {
         let head = self.head()?;
         let line = visible(head.first_line().as_bytes(), 80);
         self.reach("status.line", line.clone())?;

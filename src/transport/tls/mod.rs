@@ -263,13 +263,13 @@ fn is_ca(certificate: &CertificateDer<'_>) -> bool {
     let now = UnixTime::now();
     verify_server_cert_signed_by_trust_anchor(&certificate, &roots, &[], now, algorithms)
         .is_err_and(
-            |error| matches!(error, rustls::Error::InvalidCertificate(why) if is_ca_error(&why)),
+            |error| matches!(error, rustls::Error::InvalidCertificate(why) if is_ca_used_as_end_entity(&why)),
         )
 }
 
 /// Returns whether this is webpki's error for a CA's certificate used as a server's. rustls has no
 /// variant for that error, so it arrives as `Other`.
-fn is_ca_error(error: &CertificateError) -> bool {
+fn is_ca_used_as_end_entity(error: &CertificateError) -> bool {
     matches!(error, CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity"))
 }
 
@@ -363,7 +363,7 @@ fn disagreed(error: rustls::Error, role: Role) -> Error {
             let days = not_before.as_secs().saturating_sub(time.as_secs()) / DAY;
             Diagnostic::about("a certificate out of its time", format!("it begins in {days} days"))
         }
-        InvalidCertificate(why) if is_ca_error(why) => ca_as_certificate(),
+        InvalidCertificate(why) if is_ca_used_as_end_entity(why) => ca_as_certificate(),
         AlertReceived(alert) if is_about_a_certificate(*alert) => Diagnostic::about(
             "a client that does not trust this certificate",
             format!("its alert {alert:?}"),
