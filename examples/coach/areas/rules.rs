@@ -194,9 +194,7 @@ pub const CHECKS: &[Check] = &[
             line.frame(frame(BINARY, "").claims(1 << 62).width(Width::Eight));
             let wait = line.pace().moment() * 2;
             match line.message(wait) {
-                Err(Next::Silent) => {
-                    warns("it waits for the announced bytes: limit a message's length, so that none fills the memory")
-                },
+                Err(Next::Silent) => warns("it waits for the bytes: limit a message's length"),
                 _ => Ok(()),
             }
         },
