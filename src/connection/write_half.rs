@@ -364,8 +364,11 @@ impl WriteHalf {
     }
 
     /// Sends a ping and returns `true`. Returns `false` without a ping while another thread is
-    /// writing, because that thread's write already shows whether the peer is alive.
+    /// writing, because that thread's write already shows whether the peer is alive. Fails with
+    /// `Closed` if the connection has ended or our Close is sent.
     pub(crate) fn ping_unless_busy(&self, payload: &[u8]) -> Result<bool> {
+        // If another thread held the lock during an abort, the encoder doesn't know of the abort.
+        self.fail_if_ended_without_our_close()?;
         let Some(mut encoder) = self.try_lock() else { return Ok(false) };
         let encoded = encoder.ping(payload);
         self.write(&mut encoder, &[])?;
