@@ -58,6 +58,9 @@ fn comes_as_zlib_says(bytes: &[u8], size: usize) {
         Inflated::TooLong => {
             assert_eq!(at_once.violation, Some(Violation::MessageTooLong(BOUNDS.max_message)));
         }
+        Inflated::TooManyLastBlocks => {
+            assert_eq!(at_once.violation, Some(Violation::TooManyLastBlocks));
+        }
     }
     if at_once.violation.is_some() {
         assert_eq!(at_once.events, []);
@@ -68,12 +71,16 @@ enum Inflated {
     Whole(Vec<u8>),
     Bad,
     TooLong,
+    TooManyLastBlocks,
 }
 
 /// What zlib says of it: streams behind each other where a block says that it is the last (RFC 7692
 /// §7.2.3.4), else with the four bytes behind it that go without saying (§7.2.2). Where something comes
-/// out of those four, or no block can begin behind them, the message was cut.
+/// out of those four, or no block can begin behind them, the message was cut. A block that says that it
+/// is the last costs a KiB: a peer begins with 17 KiB, and each byte that it sends adds one up to that.
 fn inflated(bytes: &[u8]) -> Inflated {
+    let (all, price) = (17 * 1024, 1024);
+    let mut credit = all;
     let mut out = vec![0; MOST + 1];
     let mut length = 0;
     let mut rest = bytes;
@@ -83,14 +90,17 @@ fn inflated(bytes: &[u8]) -> Inflated {
         let status = stream.decompress(rest, &mut out[length..], FlushDecompress::None);
         rest = &rest[(stream.total_in() - before.0) as usize..];
         length += (stream.total_out() - before.1) as usize;
+        credit = all.min(credit + stream.total_in() - before.0);
         match status {
             _ if length > MOST => return Inflated::TooLong,
             Err(_) => return Inflated::Bad,
+            Ok(Status::StreamEnd) if credit < price => return Inflated::TooManyLastBlocks,
             Ok(Status::StreamEnd) if rest.is_empty() => {
                 out.truncate(length);
                 return Inflated::Whole(out);
             }
             Ok(Status::StreamEnd) => {
+                credit -= price;
                 // What one stream says the next may repeat.
                 stream = Decompress::new(false);
                 stream.set_dictionary(&out[..length]).expect("a raw stream takes one");
