@@ -244,7 +244,7 @@ fn page(request: &Request, rooms: &Rooms) -> Option<Response> {
         connect-src 'self'; form-action 'self'; frame-ancestors 'none'";
     let page = match request.path() {
         "/" if rooms.who(request).is_some() => Response::html(include_str!("rooms/page.html")),
-        "/" => Response::html(include_str!("rooms/door.html")),
+        "/" => Response::html(include_str!("rooms/login.html")),
         "/enter" => {
             let name = request.query()?.strip_prefix("name=")?;
             if !(1..=16).contains(&name.len()) || !name.bytes().all(|b| b.is_ascii_alphanumeric()) {

@@ -33,7 +33,7 @@ use ws101::explain::print::{Style, annotation, wrap};
 use ws101::explain::saved::{self, Turn};
 use ws101::explain::source::anchors::Anchor;
 use ws101::explain::source::deciding_anchor;
-use ws101::explain::source::trace::steps;
+use ws101::explain::source::steps::steps;
 use ws101::frames::header::Role;
 use ws101::handshake::deflate_params::DeflateParams;
 

@@ -32,10 +32,10 @@ mod contended;
 mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
-#[path = "playground/line.rs"]
-mod line;
 #[path = "playground/record.rs"]
 mod record;
+#[path = "playground/recording_stream.rs"]
+mod recording_stream;
 #[path = "playground/tabs.rs"]
 mod tabs;
 
@@ -48,7 +48,7 @@ use std::time::Duration;
 use answers::{BREAKS, decision, key_steps, opened, passage, verdict};
 // The coach's files import these modules from the crate's root, where the program `coach` has them.
 use coach::{areas, causes, check, echo, inflate, library, needs, probe, run, wire};
-use line::Line;
+use recording_stream::Line;
 use tabs::{Lens, Tabs, lock};
 use ws101::explain::json::{array, object, string};
 use ws101::frames::header::{Header, Opcode};

@@ -159,7 +159,7 @@ pub use server::admission::Admission;
 #[doc(inline)]
 pub use server::handle::Handle;
 #[doc(inline)]
-pub use server::running::RunningServer;
+pub use server::running_server::RunningServer;
 #[doc(inline)]
 pub use server::server::Server;
 #[doc(inline)]

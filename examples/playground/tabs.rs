@@ -16,8 +16,8 @@ use ws101::{Error, Outbox, PreparedMessage, Request, Result, Sender, WebSocket};
 
 use crate::backlog::Backlog;
 use crate::coach::Coached;
-use crate::line::Line;
 use crate::record::Record;
+use crate::recording_stream::Line;
 
 /// How many messages may wait in the queue of a slow tab. At one more, the server drops its wire.
 const WIRE_BOUND: usize = 48;

@@ -16,7 +16,7 @@ use std::io::{self, Read, Write};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::ending::CloseRequest;
+use super::closing_state::CloseRequest;
 use super::sender::Sender;
 use super::websocket::WebSocket;
 use super::write_half::WriteHalf;
@@ -132,7 +132,7 @@ impl<'a> MessageWriter<'a> {
         };
         // Another thread may have requested our Close just before this message was opened. In that
         // case, the Close doesn't wait for this message, so this call must fail.
-        if write_half.ending.refuses_messages() {
+        if write_half.closing.refuses_messages() {
             return Err(Error::Closed);
         }
         write_half.flush_pending_control()?;

@@ -21,12 +21,12 @@
 //! | `limits.rs` | How much memory and time, and how many connections, may peers take? |
 //! | `counters.rs` | What does a server count, and what does each connection count? |
 //! | `pending_control.rs` | Which control frames wait for the thread that holds the write lock? |
-//! | `ending.rs` | Who ends a connection, how, and how long may each step take? |
+//! | `closing_state.rs` | Who ends a connection, how, and how long may each step take? |
 //! | `open_message.rs` | What waits while a message is written piece by piece? |
 //! | `outbox/queue.rs` | How do many threads put messages into a queue, and one thread take them out? |
 //! | `write_half.rs` | What do the threads of a connection share, and who waits for whom? |
 //! | `sender.rs` | How do other threads send? |
-//! | `thread_budget.rs` | How many threads may this process still start? |
+//! | `os_thread_limits.rs` | How many threads may this process still start? |
 //! | `outbox/outbox.rs` | How does a thread send to a peer that may be slow? |
 //! | `close_guard.rs` | What closes a connection when its `WebSocket` is dropped? |
 //! | `keepalive.rs` | Is the peer still there? |
@@ -35,16 +35,16 @@
 //! | `message_stream.rs` | How are long messages read and written in constant memory? |
 
 pub(crate) mod close_guard;
+pub(crate) mod closing_state;
 pub(crate) mod counters;
-pub(crate) mod ending;
 pub(crate) mod keepalive;
 pub(crate) mod limits;
 pub(crate) mod message_stream;
 pub(crate) mod open_message;
+pub(crate) mod os_thread_limits;
 pub(crate) mod outbox;
 pub(crate) mod pending_control;
 pub(crate) mod read_half;
 pub(crate) mod sender;
-pub(crate) mod thread_budget;
 pub(crate) mod websocket;
 pub(crate) mod write_half;

@@ -25,7 +25,8 @@ pub(crate) struct PendingControl {
 pub(crate) struct PendingControlFrames {
     /// The payload of the pending pong. `None` if no pong is pending.
     pub(crate) pong: Option<Vec<u8>>,
-    /// Whether our Close is pending. [`Ending`](super::ending::Ending) holds the Close itself.
+    /// Whether our Close is pending. The [`ClosingState`](super::closing_state::ClosingState) holds
+    /// the Close itself.
     pub(crate) close: bool,
 }
 

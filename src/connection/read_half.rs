@@ -19,7 +19,7 @@ use std::mem::take;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::ending::{OurSide, StallDetector, WriteFailure};
+use super::closing_state::{OurSide, StallDetector, WriteFailure};
 use super::keepalive::{Keepalive, SilenceAction};
 use super::write_half::WriteHalf;
 use crate::error::{Error, Result};
@@ -171,7 +171,7 @@ impl ReadHalf {
             drained = self.next_event(None).map(|_| ());
         }
         self.over = true;
-        match (drained, self.write_half.ending.our_side()) {
+        match (drained, self.write_half.closing.our_side()) {
             (Err(Error::ConnectionLost(_)), OurSide::Broken(WriteFailure::TooSlow, _)) => {
                 Err(Error::WriteTimeout)
             }
@@ -333,7 +333,7 @@ impl ReadHalf {
     /// call to `recv` still gets [`SHORTEST_READ`], so that `recv` receives the bytes that have
     /// already arrived.
     fn next_read_timeout(&mut self, until: Option<Deadline>) -> Result<Duration> {
-        let mut timeout = match self.write_half.ending.our_side() {
+        let mut timeout = match self.write_half.closing.our_side() {
             OurSide::Open => self.read_timeout_without_deadline(),
             // The Close of a stopping server sets no deadline for the peer's Close.
             OurSide::Sent(answer_by) if answer_by.never_passes() => {
@@ -414,7 +414,7 @@ impl ReadHalf {
     /// ping, this also frees the memory that an idle connection doesn't need. `waited` is the
     /// read's timeout, or zero if the read was interrupted.
     fn keep_alive(&mut self, waited: Duration) -> Result<()> {
-        match self.write_half.ending.our_side() {
+        match self.write_half.closing.our_side() {
             // A peer that must answer our Close by a deadline needs no ping.
             OurSide::Sent(answer_by) if !answer_by.never_passes() => return Ok(()),
             OurSide::Broken(..) => return Ok(()),

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use super::ending::CloseRequest;
+use super::closing_state::CloseRequest;
 use super::write_half::WriteHalf;
 use crate::error::Result;
 use crate::frames::close::Close;

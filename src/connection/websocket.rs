@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::close_guard::CloseGuard;
-use super::ending::CloseRequest;
+use super::closing_state::CloseRequest;
 use super::outbox::outbox::Outbox;
 use super::read_half::ReadHalf;
 use super::sender::Sender;
@@ -203,7 +203,7 @@ impl WebSocket {
     /// drains or stops, the peer's Close, a rule that the peer broke, or a `MessageWriter` that was
     /// dropped half way.
     pub fn sent_close(&self) -> Option<Close> {
-        self.write_half.ending.sent_close()
+        self.write_half.closing.sent_close()
     }
 
     /// Returns the HTTP request that opened this connection, as this server received it or this

@@ -14,8 +14,8 @@
 //!   after it has filled the `PendingControl`, and each thread checks the `PendingControl` again
 //!   after it has unlocked.
 //! - A thread that closes the connection requests our Close from the state machine in
-//!   [`ending`](super::ending), which decides when the Close is due. From then on, the Close is
-//!   pending, like a pong.
+//!   [`closing_state`](super::closing_state), which decides when the Close is due. From then on, the
+//!   Close is pending, like a pong.
 
 use std::io::{ErrorKind, IoSlice};
 use std::net::Shutdown;
@@ -24,10 +24,11 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
-use super::counters::ConnectionCounts;
-use super::ending::{
-    CloseRequest, EndEvent, Ending, OurSide, PeerSide, StallDetector, Urgency, WriteFailure,
+use super::closing_state::{
+    CloseRequest, ClosingEvent, ClosingState, OurSide, PeerSide, StallDetector, Urgency,
+    WriteFailure,
 };
+use super::counters::ConnectionCounts;
 use super::limits::Limits;
 use super::open_message::OpenMessage;
 use super::outbox::queue::OutboxQueues;
@@ -69,7 +70,7 @@ pub(crate) struct WriteHalf {
     encoder: Mutex<Encoder>,
     pending: PendingControl,
     pub(crate) message: OpenMessage,
-    pub(crate) ending: Ending,
+    pub(crate) closing: ClosingState,
     /// Whether the reading thread waits in `recv` for the peer's bytes. If it does, the handler
     /// isn't preparing a reply, so a stopping server needn't wait for one.
     waits_in_recv: AtomicBool,
@@ -103,7 +104,7 @@ impl WriteHalf {
             encoder: Mutex::new(encoder),
             pending: PendingControl::default(),
             message: OpenMessage::default(),
-            ending: Ending::default(),
+            closing: ClosingState::default(),
             waits_in_recv: AtomicBool::new(false),
             others_may_close: AtomicBool::new(false),
             has_awaited_eof: AtomicBool::new(false),
@@ -203,9 +204,9 @@ impl WriteHalf {
     /// connection was aborted, or this end has given up on it.
     #[inline]
     pub(crate) fn fail_if_ended_without_our_close(&self) -> Result<()> {
-        if self.ending.refuses_messages()
-            && matches!(self.ending.our_side(), OurSide::Broken(..) | OurSide::Over)
-            && self.ending.sent_close().is_none()
+        if self.closing.refuses_messages()
+            && matches!(self.closing.our_side(), OurSide::Broken(..) | OurSide::Over)
+            && self.closing.sent_close().is_none()
         {
             return Err(Error::Closed);
         }
@@ -235,7 +236,7 @@ impl WriteHalf {
     /// `advance_close`. If an earlier Close still waits and is less urgent, this request replaces
     /// it.
     pub(crate) fn request_close(&self, request: CloseRequest) -> Result<()> {
-        self.handle_event(EndEvent::CloseRequested(request));
+        self.handle_event(ClosingEvent::CloseRequested(request));
         self.advance_close()
     }
 
@@ -243,7 +244,7 @@ impl WriteHalf {
     /// the stream is then shut down: by this call if our Close is already written, and otherwise by
     /// the thread that writes it.
     pub(crate) fn answer_close(&self, close: Close) {
-        self.ending.set_peer_side(PeerSide::Closed);
+        self.closing.set_peer_side(PeerSide::Closed);
         self.shut_down_if_our_turn();
         // The peer has closed, so the connection ends cleanly even if our Close can't be sent.
         let _ = self.request_close(CloseRequest::when_drained(close, self.limits.close));
@@ -254,7 +255,7 @@ impl WriteHalf {
     /// the client shuts down its own side, even if the application hasn't dropped its `WebSocket`
     /// yet: otherwise, the server would go on waiting. On a server, this does nothing.
     pub(crate) fn end_after_server(&self, until: Option<Deadline>) {
-        if self.role == Role::Client && matches!(self.ending.our_side(), OurSide::Sent(_)) {
+        if self.role == Role::Client && matches!(self.closing.our_side(), OurSide::Sent(_)) {
             let until = until.unwrap_or_else(|| Deadline::after(self.limits.close));
             await_peer_eof(until, &*self.stream);
             self.has_awaited_eof.store(true, SeqCst);
@@ -266,7 +267,7 @@ impl WriteHalf {
     /// for queued messages nor for a `MessageWriter`. The thread that writes this Close then shuts
     /// down our side of the stream.
     pub(crate) fn fail(&self, close: Close) {
-        self.ending.set_peer_side(PeerSide::BrokeRule);
+        self.closing.set_peer_side(PeerSide::BrokeRule);
         self.shut_down_if_our_turn();
         let _ = self.request_close(CloseRequest::immediate(close, self.limits.close));
     }
@@ -276,9 +277,9 @@ impl WriteHalf {
     /// hold up thousands of connections. Bytes that don't go out in this time stay in the encoder's
     /// batch, for the next thread that writes.
     pub(crate) fn request_close_briefly(&self, request: CloseRequest) {
-        self.handle_event(EndEvent::CloseRequested(request));
+        self.handle_event(ClosingEvent::CloseRequested(request));
         self.make_close_pending_if_due();
-        if !matches!(self.ending.our_side(), OurSide::Due(_)) {
+        if !matches!(self.closing.our_side(), OurSide::Due(_)) {
             return;
         }
         let Some(mut encoder) = self.try_lock() else { return };
@@ -295,11 +296,11 @@ impl WriteHalf {
     /// Applies an event to the closing state machine. If the event makes our Close due, this makes
     /// the Close pending. If new messages are refused from now on, this closes the outboxes'
     /// queues.
-    fn handle_event(&self, event: EndEvent) {
-        if self.ending.handle_event(event) {
+    fn handle_event(&self, event: ClosingEvent) {
+        if self.closing.handle_event(event) {
             self.pending.set_close();
         }
-        if self.ending.refuses_messages() {
+        if self.closing.refuses_messages() {
             self.outboxes.close();
         }
     }
@@ -311,7 +312,7 @@ impl WriteHalf {
     /// that must be sent first: an outbox's messages, a `MessageWriter`'s message, or the handler's
     /// reply. That way, the last of these threads sends the Close.
     pub(crate) fn advance_close(&self) -> Result<()> {
-        if self.ending.is_close_requested() {
+        if self.closing.is_close_requested() {
             self.make_close_pending_if_due();
         }
         self.flush_pending_control()
@@ -323,9 +324,9 @@ impl WriteHalf {
     #[inline(never)]
     fn make_close_pending_if_due(&self) {
         if self.waits_in_recv.load(SeqCst) {
-            self.handle_event(EndEvent::HandlerIsIdle);
+            self.handle_event(ClosingEvent::HandlerIsIdle);
         }
-        if !self.ending.refuses_messages() {
+        if !self.closing.refuses_messages() {
             return;
         }
         // The thread that requested the Close might not have closed the queues yet. Once a queue is
@@ -333,9 +334,10 @@ impl WriteHalf {
         // check below stays true.
         self.outboxes.close();
         // A peer that has closed no longer needs the rest of a message.
-        let waits_for_message = self.message.is_open() && self.ending.peer_side() == PeerSide::Open;
+        let waits_for_message =
+            self.message.is_open() && self.closing.peer_side() == PeerSide::Open;
         if !waits_for_message && self.outboxes.are_all_sent() {
-            self.handle_event(EndEvent::Drained);
+            self.handle_event(ClosingEvent::Drained);
         }
     }
 
@@ -430,7 +432,7 @@ impl WriteHalf {
         if let Some(payload) = pong {
             encoder.pong(&payload)?;
         }
-        if let (true, Some(close)) = (close, self.ending.due_close()) {
+        if let (true, Some(close)) = (close, self.closing.due_close()) {
             log::debug!("{} we close with {close}", self.id);
             encoder.close(&close)?;
         }
@@ -508,7 +510,7 @@ impl WriteHalf {
             self.traffic.count_sent_messages(messages);
         }
         if encoder.is_closed() {
-            self.handle_event(EndEvent::Written);
+            self.handle_event(ClosingEvent::Written);
             self.shut_down_if_our_turn();
         }
     }
@@ -518,7 +520,7 @@ impl WriteHalf {
     /// may still read the bytes that the peer has already sent.
     fn stop_sending_after_failed_write(&self, was_too_slow: bool) {
         let why = if was_too_slow { WriteFailure::TooSlow } else { WriteFailure::Lost };
-        self.handle_event(EndEvent::Failed(why, Deadline::after(self.limits.close)));
+        self.handle_event(ClosingEvent::Failed(why, Deadline::after(self.limits.close)));
         // If the reading thread waits, it has already read all bytes that arrived. Shutting down
         // both directions wakes that thread.
         let wakes_reader = was_too_slow || self.waits_in_recv.load(SeqCst);
@@ -529,7 +531,10 @@ impl WriteHalf {
     /// Ends the connection at once, without a Close. A thread that waits in a read or a write on
     /// this connection wakes up with an error.
     pub(crate) fn abort(&self) {
-        self.handle_event(EndEvent::Failed(WriteFailure::Lost, Deadline::after(Duration::ZERO)));
+        self.handle_event(ClosingEvent::Failed(
+            WriteFailure::Lost,
+            Deadline::after(Duration::ZERO),
+        ));
         let _ = self.stream.shutdown(Shutdown::Both);
         self.stop_encoder_unless_busy();
     }
@@ -556,7 +561,7 @@ impl WriteHalf {
         let _ = self.request_close(CloseRequest::when_drained(close, self.limits.close));
         match self.flush_until_close_sent() {
             OurSide::Sent(_) => {
-                let has_closed = self.ending.peer_side() == PeerSide::Closed;
+                let has_closed = self.closing.peer_side() == PeerSide::Closed;
                 let has_awaited_eof = self.has_awaited_eof.load(SeqCst);
                 if has_closed && self.role == Role::Client && !has_awaited_eof {
                     await_peer_eof(Deadline::after(self.limits.close), &*self.stream);
@@ -578,7 +583,7 @@ impl WriteHalf {
                 self.abort()
             }
         }
-        self.handle_event(EndEvent::Ended);
+        self.handle_event(ClosingEvent::Ended);
         self.stop_encoder_unless_busy();
         unanswered
     }
@@ -601,9 +606,9 @@ impl WriteHalf {
         let mut has_hurried = false;
         loop {
             let flushed = self.flush_unless_busy();
-            let state = self.ending.wait_until_close_is_sent(PROGRESS_CHECK_INTERVAL);
+            let state = self.closing.wait_until_close_is_sent(PROGRESS_CHECK_INTERVAL);
             if flushed.is_err() || !matches!(state, OurSide::Requested(_) | OurSide::Due(_)) {
-                return self.ending.our_side();
+                return self.closing.our_side();
             }
             if self.has_stalled(&mut stall) {
                 if has_hurried {
@@ -619,7 +624,7 @@ impl WriteHalf {
     /// Makes a requested Close due at once, because the messages that should go out before it have
     /// stalled. Does nothing if no requested Close is waiting.
     pub(crate) fn make_close_due_now(&self) {
-        if let OurSide::Requested(request) = self.ending.our_side() {
+        if let OurSide::Requested(request) = self.closing.our_side() {
             log::info!("{} closes, though not all that goes before it is sent", self.id);
             let _ = self.request_close(CloseRequest { urgency: Urgency::Now, ..*request });
         }
@@ -639,10 +644,10 @@ impl WriteHalf {
     ///
     /// After a normal Close, a client doesn't shut down here, because the server goes first.
     fn shut_down_if_our_turn(&self) {
-        if !matches!(self.ending.our_side(), OurSide::Sent(_)) {
+        if !matches!(self.closing.our_side(), OurSide::Sent(_)) {
             return;
         }
-        match (self.ending.peer_side(), self.role) {
+        match (self.closing.peer_side(), self.role) {
             (PeerSide::Open, _) | (PeerSide::Closed, Role::Client) => {}
             (PeerSide::Closed, Role::Server) | (PeerSide::BrokeRule, _) => {
                 let _ = self.stream.shutdown(Shutdown::Write);
@@ -665,7 +670,7 @@ impl WriteHalf {
     #[inline]
     pub(crate) fn lock_for_new_message(&self) -> Result<MutexGuard<'_, Encoder>> {
         let encoder = self.lock_between_messages(true)?;
-        if !self.ending.refuses_messages() {
+        if !self.closing.refuses_messages() {
             return Ok(encoder);
         }
         drop(encoder);
@@ -704,7 +709,7 @@ impl WriteHalf {
             self.flush_pending_control()?;
             self.message.wait_until_none_is_open(PROGRESS_CHECK_INTERVAL)?;
             self.fail_if_ended_without_our_close()?;
-            if is_new && self.ending.refuses_messages() {
+            if is_new && self.closing.refuses_messages() {
                 return Err(Error::Closed);
             }
             if self.has_stalled(&mut stall) {

@@ -10,7 +10,7 @@
 
 use super::annotation::{Annotation, AnnotationKind, Span, Verdict};
 use super::source::anchors::Anchor;
-use super::source::trace::{Step, steps};
+use super::source::steps::{Step, steps};
 use super::source::{Passage, deciding_anchor};
 use crate::frames::header::Role;
 

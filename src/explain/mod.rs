@@ -43,7 +43,7 @@
 //! | `source/anchors.rs` | Which source lines decide about a field or a rule? |
 //! | `source/mod.rs` | Where are an anchor's lines, and what do they say? |
 //! | `source/deciding_anchor.rs` | Which anchor belongs to a field or a verdict? |
-//! | `source/trace.rs` | Which source lines handle a head or a frame, step by step? |
+//! | `source/steps.rs` | Which source lines handle a head or a frame, step by step? |
 //! | `json.rs` | How is an annotation written as JSON, for a page? |
 //! | `print.rs` | How is an annotation printed on a terminal? |
 

@@ -15,10 +15,10 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use super::page_slots::PageSlots;
-use super::pending::{PendingGuard, PendingList};
+use super::pending_connections::{PendingGuard, PendingList};
 use crate::connection::close_guard::CloseObserver;
+use crate::connection::closing_state::{CloseRequest, Urgency};
 use crate::connection::counters::{Counters, Totals};
-use crate::connection::ending::{CloseRequest, Urgency};
 use crate::connection::write_half::WriteHalf;
 use crate::frames::close::Close;
 use crate::transport::deadline::Deadline;

@@ -22,7 +22,7 @@ use super::admission::Admission;
 use super::handle::Handle;
 use super::refusing_thread::{RefusingThread, refuse_with_503};
 use super::registry::{Registry, ReserveDescriptor, UnansweredGuard};
-use super::running::RunningServer;
+use super::running_server::RunningServer;
 use super::thread_pool::ThreadPool;
 use super::upgrade::{ABOUT_TO_STOP, Options, upgrade};
 use crate::connection::limits::Limits;

@@ -22,7 +22,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::registry::{Grace, PermitStage, Phase, Registry};
-use crate::connection::ending::{CloseRequest, Urgency};
+use crate::connection::closing_state::{CloseRequest, Urgency};
 use crate::connection::write_half::WriteHalf;
 use crate::frames::close::Close;
 use crate::transport::deadline::Deadline;

@@ -36,7 +36,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::admission::Admission;
-use super::pending::PendingGuard;
+use super::pending_connections::PendingGuard;
 use super::registry::{Permit, Registry};
 use crate::connection::close_guard::CloseGuard;
 use crate::connection::counters::ConnectionCounts;

@@ -1,7 +1,7 @@
 // One browser uses the playground, the echo and the chat, a server over TLS and one that compresses. `run` says what for.
 
 const path = require('node:path');
-const { name, assert, assertEqual, check, click, end, fill, headBytes, headOf, launch, open, text, waitFor } = require('./checks.js');
+const { name, assert, assertEqual, check, click, end, fill, headBytes, headOf, launch, open, text, waitFor } = require('./support.js');
 const compressed = require('./compressed.js');
 const secure = require('./secure.js');
 const { example, liar, recorder, pageServer, silent, stopAll } = require('./servers.js');

@@ -3,7 +3,7 @@
 
 const { randomBytes } = require('node:crypto');
 const { isDeepStrictEqual } = require('node:util');
-const { assert, assertEqual, check, headOf, launch, open } = require('./checks.js');
+const { assert, assertEqual, check, headOf, launch, open } = require('./support.js');
 const { example, program, recorder } = require('./servers.js');
 
 const MOST_BITS = 15;

@@ -5,7 +5,7 @@ const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const { assert, assertEqual, check, launch, open, text } = require('./checks.js');
+const { assert, assertEqual, check, launch, open, text } = require('./support.js');
 const { example } = require('./servers.js');
 
 /** An authority, and a certificate and key for this machine which it has signed: the names of the files. */

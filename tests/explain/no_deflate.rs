@@ -1,7 +1,7 @@
 //! Compressed frames in a build without the feature `deflate`, in place of `compressed.rs`.
 
 use ws101::explain::annotation::Verdict;
-use ws101::explain::source::trace::steps;
+use ws101::explain::source::steps::steps;
 use ws101::frames::header::Role;
 use ws101::handshake::deflate_params;
 

@@ -14,7 +14,7 @@ use ws101::explain::heads::header_glossary::names;
 use ws101::explain::source::Passage;
 use ws101::explain::source::anchors::{Anchor, HANDSHAKE_ERRORS, REFUSALS};
 use ws101::explain::source::deciding_anchor::{of_span, of_verdict};
-use ws101::explain::source::trace::steps;
+use ws101::explain::source::steps::steps;
 use ws101::frames::header::Role;
 use ws101::handshake::deflate_params::DeflateParams;
 

@@ -6,9 +6,9 @@
 //! and one that would hang is found by counting its calls.
 
 mod conversations;
+mod faulty_stream;
 mod life;
 mod peer;
-mod plan;
 mod reads;
 #[cfg(feature = "tls")]
 mod secure;

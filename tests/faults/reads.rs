@@ -5,9 +5,9 @@ use ws101::frames::decoder::Event;
 use ws101::frames::header::Role;
 
 use crate::conversations::{Conversation, ROLES, conversations, messages, replies, understood};
+use crate::faulty_stream::{Direction::Read, Direction::Write, Fault, Faulty, Plan};
 use crate::life::{End, Heard, MANNERS, Manner, live};
 use crate::peer::{Plain, Script};
-use crate::plan::{Direction::Read, Direction::Write, Fault, Faulty, Plan};
 
 /// A conversation at one end, had in one manner, with nothing going wrong so far.
 struct Case {

@@ -20,9 +20,9 @@ use ws101::{Client, Server, Tls};
 
 use self::certificate::{SelfSigned, VALID, self_signed};
 use crate::conversations::{Conversation, ROLES, conversations, messages, replies, understood};
+use crate::faulty_stream::{Direction, Direction::Read, Direction::Write, Fault, Faulty, Plan};
 use crate::life::{End, Heard, Manner, limits, live_as};
 use crate::peer::{Script, Wire};
-use crate::plan::{Direction, Direction::Read, Direction::Write, Fault, Faulty, Plan};
 
 /// A handshake of TLS takes long without optimisation: then, only some bytes are tried.
 const STEP: usize = if cfg!(debug_assertions) { 61 } else { 1 };

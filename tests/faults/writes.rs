@@ -7,9 +7,9 @@ use ws101::frames::header::Role;
 use ws101::{Error, Message};
 
 use crate::conversations::{ROLES, conversations, messages, replies, understood};
+use crate::faulty_stream::{Direction::Write, Fault, Faulty, Plan};
 use crate::life::{End, Heard, MANNERS, Manner, live};
 use crate::peer::{Plain, Script};
-use crate::plan::{Direction::Write, Fault, Faulty, Plan};
 
 /// A conversation at one end, had in one manner.
 struct Case {

@@ -1,5 +1,5 @@
 //! How a connection ends: what is sent before our Close, which deadline applies when, and what must
-//! never be lost. (The table of all endings is in `src/connection/ending.rs`.)
+//! never be lost. (The table of all endings is in `src/connection/closing_state.rs`.)
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Write};

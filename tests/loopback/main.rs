@@ -39,11 +39,11 @@ macro_rules! timeouts_and_shutdown_of {
 
 mod client;
 mod conversation;
+mod deadlines_and_limits;
 mod decisions;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod ends;
-mod life;
 mod operators;
 mod proxy;
 mod registry;

@@ -42,8 +42,8 @@ const GUARDS: [(&str, &str, &str, &str, &str); 16] = [
         "asking for a Close before trying the lock",
         "a close from elsewhere",
         "connection/write_half.rs",
-        "        self.handle_event(EndEvent::CloseRequested(request));\n        self.advance_close()\n",
-        "        let settled = self.advance_close();\n        self.handle_event(EndEvent::CloseRequested(request));\n        settled\n",
+        "        self.handle_event(ClosingEvent::CloseRequested(request));\n        self.advance_close()\n",
+        "        let settled = self.advance_close();\n        self.handle_event(ClosingEvent::CloseRequested(request));\n        settled\n",
     ),
     (
         "nothing behind a Close",
@@ -104,7 +104,7 @@ const GUARDS: [(&str, &str, &str, &str, &str); 16] = [
     (
         "waking who waits for our Close",
         "a pong within a long message",
-        "connection/ending.rs",
+        "connection/closing_state.rs",
         "        if self.waiting.load(SeqCst) > 0 {\n            self.changed.notify_all();\n        }\n",
         "",
     ),

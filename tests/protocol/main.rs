@@ -5,11 +5,11 @@
 //! answer has to be computed, a slow implementation in the tests computes it, never the code under
 //! test.
 
-mod beginnings;
 mod client;
 mod conversations;
 mod diagnostics;
 mod encoder;
+mod first_two_bytes;
 mod handshake;
 mod heads;
 mod lengths;

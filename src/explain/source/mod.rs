@@ -17,7 +17,7 @@
 
 pub mod anchors;
 pub mod deciding_anchor;
-pub mod trace;
+pub mod steps;
 
 use self::anchors::Anchor;
 

@@ -24,7 +24,7 @@ mod goals;
 mod histogram;
 mod load;
 mod micro;
-mod others;
+mod background_load;
 mod payload;
 mod peers;
 mod process;

@@ -2,7 +2,7 @@
 
 use crate::arguments::Arguments;
 use crate::goals::{self, Goal, OURS, Target};
-use crate::others::MUCH;
+use crate::background_load::MUCH;
 use crate::peers::Peer;
 use crate::results::{Measure, Median, Results, Sample};
 use crate::scenarios::HELD;

@@ -6,7 +6,7 @@ use crate::Result;
 use crate::arguments::Arguments;
 use crate::figures;
 use crate::load::{self, Span};
-use crate::others::{MUCH, Watch};
+use crate::background_load::{MUCH, Watch};
 use crate::peers::Peer;
 use crate::process::{self, Server};
 use crate::report;

@@ -4,8 +4,8 @@
 use std::fs;
 
 use crate::Result;
-use crate::frames::{BINARY, masked, plain};
-use crate::real::{Running, exchange};
+use crate::fixtures::{BINARY, masked, plain};
+use crate::server_process::{Running, exchange};
 
 /// As many at a time as any machine lets a process have descriptors for.
 const CONNECTIONS: usize = 1_000;

@@ -13,9 +13,9 @@
 //! sees them), `wakes` (as the kernel counts them) and `idle` (memory).
 
 mod counters;
-mod frames;
+mod fixtures;
 mod idle;
-mod real;
+mod server_process;
 mod system_calls;
 mod traffic;
 mod wakes;
@@ -69,7 +69,7 @@ const WELL_BELOW: f64 = 0.8;
 
 fn main() {
     let serves = std::env::args().nth(1).is_some_and(|word| word == "serve");
-    let done = if serves { real::serve().map(|()| true) } else { guard() };
+    let done = if serves { server_process::serve().map(|()| true) } else { guard() };
     match done {
         Ok(true) => {}
         Ok(false) => std::process::exit(1),

@@ -10,8 +10,8 @@
 use std::fmt;
 
 use crate::Result;
-use crate::frames::{BINARY, masked, plain};
-use crate::real::{Running, close, exchange};
+use crate::fixtures::{BINARY, masked, plain};
+use crate::server_process::{Running, close, exchange};
 
 pub enum Load {
     /// Batches of so many messages of 32 bytes.

@@ -11,7 +11,7 @@ use ws101::{PreparedMessage, Server, WebSocket};
 
 use crate::Result;
 use crate::counters::counted;
-use crate::frames::{BINARY, PING, PONG, REQUEST, TEXT, masked, plain};
+use crate::fixtures::{BINARY, PING, PONG, REQUEST, TEXT, masked, plain};
 use crate::wire::{Batch, Calls, Wire};
 
 pub struct Traffic {

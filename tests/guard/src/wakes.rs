@@ -3,8 +3,8 @@
 
 use std::fs;
 
-use crate::frames::{BINARY, masked, plain};
-use crate::real::{Running, close, exchange};
+use crate::fixtures::{BINARY, masked, plain};
+use crate::server_process::{Running, close, exchange};
 use crate::{KIB, Result};
 
 const MESSAGES: u64 = 100;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use ws101::Stream;
 
 use crate::counters::uncounted;
-use crate::frames::{CLOSE, REQUEST};
+use crate::fixtures::{CLOSE, REQUEST};
 
 /// Calls of a stream: on a socket each is a system call.
 #[derive(Clone, Copy, Default)]

@@ -41,15 +41,15 @@
 //! Reading order: `server` (the server that is attacked, with `memory`, its allocator), `process` (starts and
 //! watches it), `peer`, `crowd`, `good`, `hostile`, `streams` and `mix` (the clients), `verdict`, then the rows.
 
+mod counting_allocator;
 mod crowd;
 mod good;
 mod hostile;
-mod memory;
-mod mix;
 mod peer;
 mod process;
 mod rows;
 mod server;
+mod soak_clients;
 mod streams;
 mod verdict;
 

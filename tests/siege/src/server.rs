@@ -29,7 +29,7 @@ use ws101::{
     Server, WebSocket,
 };
 
-use crate::{Result, memory};
+use crate::{Result, counting_allocator};
 
 /// How many messages an outbox holds.
 pub const BOUND: usize = 64;
@@ -111,7 +111,7 @@ fn obey(handle: &Handle, readers: &Readers) {
         match words[0] {
             "counters" => tell(handle, readers),
             "forget-peak" => {
-                memory::forget_peak();
+                counting_allocator::forget_peak();
                 println!("peak=forgotten");
             }
             "publish" => {
@@ -136,8 +136,8 @@ fn tell(handle: &Handle, readers: &Readers) {
         PANICS.load(Relaxed),
         readers.cut.load(Relaxed),
         lock(&readers.outboxes).len(),
-        memory::held(),
-        memory::peak(),
+        counting_allocator::held(),
+        counting_allocator::peak(),
     );
     for (status, count) in counters.refused {
         line += &format!(" {status}={count}");

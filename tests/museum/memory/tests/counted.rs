@@ -450,7 +450,7 @@ fn cve_2025_51846_what_if_empty_messages_come_at_full_rate() {
 /// Twin: src/server/registry.rs
 /// was `lock(&self.open).remove(&id);`
 /// now ``
-/// Twin: src/server/pending.rs
+/// Twin: src/server/pending_connections.rs
 /// was `pending.retain(|other| other.id != self.id);`
 /// now ``
 #[test]

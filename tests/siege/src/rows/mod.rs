@@ -4,14 +4,14 @@ mod attack;
 pub mod bomb;
 mod cap;
 mod churn;
+mod empty_blocks;
 mod floods;
 mod idle;
 mod news;
-mod nothing;
-mod pages;
 mod panics;
 mod scarce;
-mod slow;
+mod slow_pages;
+mod slowhttptest;
 mod soak;
 mod stop;
 
@@ -28,17 +28,17 @@ pub const ALL: &[Row] = &[
     ("descriptors", scarce::descriptors),
     ("threads", scarce::threads),
     ("maps", scarce::maps),
-    ("pages", pages::row),
+    ("pages", slow_pages::row),
     ("churn", churn::row),
     ("pings", floods::pings),
     ("messages", floods::messages),
     ("fragments", floods::fragments),
     ("bomb", bomb::row),
-    ("nothing", nothing::row),
+    ("nothing", empty_blocks::row),
     ("news", news::row),
     ("panics", panics::row),
     ("stop", stop::row),
     ("busy-stop", stop::busy),
-    ("slowhttptest", slow::row),
+    ("slowhttptest", slowhttptest::row),
     ("soak", soak::row),
 ];

@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::good::GoodClients;
-use crate::mix::Counted;
 use crate::process::Process;
+use crate::soak_clients::Counted;
 use crate::streams::{self, Dice};
 use crate::verdict::Verdict;
 use crate::{Result, Siege};

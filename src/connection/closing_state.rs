@@ -117,9 +117,9 @@ pub(crate) enum OurSide {
     Over,
 }
 
-/// An event that the write half reports to the closing state machine, [`Ending`], which then
+/// An event that the write half reports to the closing state machine, [`ClosingState`], which then
 /// decides whether our Close is due.
-pub(crate) enum EndEvent {
+pub(crate) enum ClosingEvent {
     /// A thread requests our Close.
     CloseRequested(CloseRequest),
     /// The handler waits in `recv`, so it isn't preparing a reply.
@@ -147,7 +147,7 @@ pub(crate) enum PeerSide {
 }
 
 /// Both ends' progress through the closing handshake, and our Close once it's due. The lock
-/// `Ending::sides` guards all of it.
+/// `ClosingState::sides` guards all of it.
 struct Sides {
     ours: OurSide,
     peers: PeerSide,
@@ -158,7 +158,7 @@ struct Sides {
 
 /// The closing state machine of one connection, shared by all the connection's threads. It decides
 /// when our Close is due, and whether new messages are refused.
-pub(crate) struct Ending {
+pub(crate) struct ClosingState {
     sides: Mutex<Sides>,
     changed: Condvar,
     /// The number of threads that wait for a change of the state. `notify_all` is a system call
@@ -174,9 +174,9 @@ pub(crate) struct Ending {
     refuses: AtomicBool,
 }
 
-impl Default for Ending {
-    fn default() -> Ending {
-        Ending {
+impl Default for ClosingState {
+    fn default() -> ClosingState {
+        ClosingState {
             sides: Mutex::new(Sides {
                 ours: OurSide::Open,
                 peers: PeerSide::Open,
@@ -191,12 +191,12 @@ impl Default for Ending {
     }
 }
 
-impl Ending {
+impl ClosingState {
     /// Changes the state as the event requires, and wakes the threads that wait for a change.
     /// Returns whether the event makes our Close due. If it does, the caller must make the Close
     /// pending, so that a thread sends it.
     #[inline(never)]
-    pub(crate) fn handle_event(&self, event: EndEvent) -> bool {
+    pub(crate) fn handle_event(&self, event: ClosingEvent) -> bool {
         let mut sides = lock(&self.sides);
         let (state, due) = our_side_after(replace(&mut sides.ours, OurSide::Over), event);
         let is_due = due.is_some();
@@ -269,52 +269,52 @@ impl Ending {
 
 // WALK: ending
 /// Returns the state that follows `state` after an event, and our Close if the event makes it due.
-fn our_side_after(state: OurSide, event: EndEvent) -> (OurSide, Option<Close>) {
+fn our_side_after(state: OurSide, event: ClosingEvent) -> (OurSide, Option<Close>) {
     use OurSide::{Broken, Due, Open, Over, Requested, Sent};
     match (state, event) {
         // Only the first requested Close counts, unless a more urgent one is requested while the
         // first still waits. But the peer's time to answer is the shortest that any request sets.
-        (Open, EndEvent::CloseRequested(request)) => our_side_after_request(request),
-        (Requested(old), EndEvent::CloseRequested(new)) => {
+        (Open, ClosingEvent::CloseRequested(request)) => our_side_after_request(request),
+        (Requested(old), ClosingEvent::CloseRequested(new)) => {
             let answer_within = old.answer_within.min(new.answer_within);
             let counts = if new.urgency > old.urgency { new } else { *old };
             our_side_after_request(CloseRequest { answer_within, ..counts })
         }
-        (Due(answer_within), EndEvent::CloseRequested(request)) => {
+        (Due(answer_within), ClosingEvent::CloseRequested(request)) => {
             (Due(answer_within.min(request.answer_within)), None)
         }
-        (Sent(answer_by), EndEvent::CloseRequested(request)) => {
+        (Sent(answer_by), ClosingEvent::CloseRequested(request)) => {
             (Sent(answer_by.earlier(Deadline::after(request.answer_within))), None)
         }
-        (state @ (Broken(..) | Over), EndEvent::CloseRequested(_)) => (state, None),
+        (state @ (Broken(..) | Over), ClosingEvent::CloseRequested(_)) => (state, None),
 
-        (Requested(mut request), EndEvent::HandlerIsIdle) => {
+        (Requested(mut request), ClosingEvent::HandlerIsIdle) => {
             request.urgency = Urgency::WhenDrained;
             (Requested(request), None)
         }
-        (state @ (Open | Due(_) | Sent(_) | Broken(..) | Over), EndEvent::HandlerIsIdle) => {
+        (state @ (Open | Due(_) | Sent(_) | Broken(..) | Over), ClosingEvent::HandlerIsIdle) => {
             (state, None)
         }
 
-        (Requested(request), EndEvent::Drained) if request.urgency > Urgency::WhenIdle => {
+        (Requested(request), ClosingEvent::Drained) if request.urgency > Urgency::WhenIdle => {
             (Due(request.answer_within), Some(request.close))
         }
         (
             state @ (Open | Requested(_) | Due(_) | Sent(_) | Broken(..) | Over),
-            EndEvent::Drained,
+            ClosingEvent::Drained,
         ) => (state, None),
 
-        (Due(answer_within), EndEvent::Written) => (Sent(Deadline::after(answer_within)), None),
-        (state @ (Open | Requested(_) | Sent(_) | Broken(..) | Over), EndEvent::Written) => {
+        (Due(answer_within), ClosingEvent::Written) => (Sent(Deadline::after(answer_within)), None),
+        (state @ (Open | Requested(_) | Sent(_) | Broken(..) | Over), ClosingEvent::Written) => {
             (state, None)
         }
 
-        (Open | Requested(_) | Due(_) | Sent(_), EndEvent::Failed(why, read_by)) => {
+        (Open | Requested(_) | Due(_) | Sent(_), ClosingEvent::Failed(why, read_by)) => {
             (Broken(why, read_by), None)
         }
-        (state @ (Broken(..) | Over), EndEvent::Failed(..)) => (state, None),
+        (state @ (Broken(..) | Over), ClosingEvent::Failed(..)) => (state, None),
 
-        (Open | Requested(_) | Due(_) | Sent(_) | Broken(..) | Over, EndEvent::Ended) => {
+        (Open | Requested(_) | Due(_) | Sent(_) | Broken(..) | Over, ClosingEvent::Ended) => {
             (Over, None)
         }
     }
@@ -358,94 +358,102 @@ mod tests {
     use super::*;
     use crate::frames::close_code::CloseCode;
 
-    fn request(urgency: Urgency, code: u16) -> EndEvent {
+    fn request(urgency: Urgency, code: u16) -> ClosingEvent {
         let close = Close { code: CloseCode(code), reason: String::new() };
-        EndEvent::CloseRequested(CloseRequest {
+        ClosingEvent::CloseRequested(CloseRequest {
             urgency,
             close,
             answer_within: Duration::from_secs(5),
         })
     }
 
-    /// Passes the event to `ending`. Returns the code of our Close if the event makes that Close
+    /// Passes the event to `closing`. Returns the code of our Close if the event makes that Close
     /// due.
-    fn due_code(ending: &Ending, event: EndEvent) -> Option<u16> {
-        ending.handle_event(event).then(|| ending.due_close().unwrap().code.0)
+    fn due_code(closing: &ClosingState, event: ClosingEvent) -> Option<u16> {
+        closing.handle_event(event).then(|| closing.due_close().unwrap().code.0)
     }
 
     #[test]
     fn a_close_waits_for_what_goes_before_it_and_the_peers_time_begins_when_it_is_written() {
-        let ending = Ending::default();
-        assert!(!ending.handle_event(request(Urgency::WhenIdle, 1001)));
-        assert!(!ending.refuses_messages(), "the handler may still answer");
-        assert!(!ending.handle_event(EndEvent::Drained));
-        assert!(!ending.handle_event(EndEvent::HandlerIsIdle));
-        assert!(ending.refuses_messages());
-        assert_eq!(due_code(&ending, EndEvent::Drained), Some(1001));
-        assert!(matches!(ending.our_side(), OurSide::Due(_)));
-        assert!(!ending.handle_event(EndEvent::Drained), "it is sent once");
-        assert_eq!(ending.sent_close(), None, "it is not written yet");
-        ending.handle_event(EndEvent::Written);
-        assert!(matches!(ending.our_side(), OurSide::Sent(_)));
-        ending.handle_event(EndEvent::Ended);
-        assert_eq!(ending.sent_close().map(|close| close.code.0), Some(1001));
+        let closing = ClosingState::default();
+        assert!(!closing.handle_event(request(Urgency::WhenIdle, 1001)));
+        assert!(!closing.refuses_messages(), "the handler may still answer");
+        assert!(!closing.handle_event(ClosingEvent::Drained));
+        assert!(!closing.handle_event(ClosingEvent::HandlerIsIdle));
+        assert!(closing.refuses_messages());
+        assert_eq!(due_code(&closing, ClosingEvent::Drained), Some(1001));
+        assert!(matches!(closing.our_side(), OurSide::Due(_)));
+        assert!(!closing.handle_event(ClosingEvent::Drained), "it is sent once");
+        assert_eq!(closing.sent_close(), None, "it is not written yet");
+        closing.handle_event(ClosingEvent::Written);
+        assert!(matches!(closing.our_side(), OurSide::Sent(_)));
+        closing.handle_event(ClosingEvent::Ended);
+        assert_eq!(closing.sent_close().map(|close| close.code.0), Some(1001));
     }
 
     #[test]
     fn the_first_close_counts_unless_a_more_urgent_one_comes_while_it_waits() {
-        let ending = Ending::default();
-        ending.handle_event(request(Urgency::WhenDrained, 1000));
-        ending.handle_event(request(Urgency::WhenDrained, 4000));
-        ending.handle_event(request(Urgency::WhenIdle, 1001));
-        assert_eq!(due_code(&ending, EndEvent::Drained), Some(1000));
+        let closing = ClosingState::default();
+        closing.handle_event(request(Urgency::WhenDrained, 1000));
+        closing.handle_event(request(Urgency::WhenDrained, 4000));
+        closing.handle_event(request(Urgency::WhenIdle, 1001));
+        assert_eq!(due_code(&closing, ClosingEvent::Drained), Some(1000));
 
-        let ending = Ending::default();
-        ending.handle_event(request(Urgency::WhenDrained, 1000));
-        assert_eq!(due_code(&ending, request(Urgency::Now, 1002)), Some(1002));
-        assert!(!ending.handle_event(request(Urgency::Now, 1011)));
+        let closing = ClosingState::default();
+        closing.handle_event(request(Urgency::WhenDrained, 1000));
+        assert_eq!(due_code(&closing, request(Urgency::Now, 1002)), Some(1002));
+        assert!(!closing.handle_event(request(Urgency::Now, 1011)));
     }
 
     #[test]
     fn the_shortest_time_to_answer_counts_whichever_close_does() {
         let of_server = || {
             let close = Close { code: CloseCode(1001), reason: String::new() };
-            EndEvent::CloseRequested(CloseRequest::of_stopping_server(close, Urgency::WhenDrained))
+            ClosingEvent::CloseRequested(CloseRequest::of_stopping_server(
+                close,
+                Urgency::WhenDrained,
+            ))
         };
         // A second request is made after as many steps.
         for steps in 0..3 {
-            let ending = Ending::default();
-            ending.handle_event(of_server());
-            let events = [EndEvent::Drained, EndEvent::Written];
+            let closing = ClosingState::default();
+            closing.handle_event(of_server());
+            let events = [ClosingEvent::Drained, ClosingEvent::Written];
             let (before, after): (Vec<_>, Vec<_>) =
                 events.into_iter().enumerate().partition(|(step, _)| *step < steps);
             for (_, event) in before {
-                ending.handle_event(event);
+                closing.handle_event(event);
             }
-            ending.handle_event(request(Urgency::WhenDrained, 1000));
-            ending.handle_event(of_server());
+            closing.handle_event(request(Urgency::WhenDrained, 1000));
+            closing.handle_event(of_server());
             for (_, event) in after {
-                ending.handle_event(event);
+                closing.handle_event(event);
             }
-            assert_eq!(ending.sent_close().map(|close| close.code.0), Some(1001));
-            let OurSide::Sent(answer_by) = ending.our_side() else { panic!("it is sent") };
+            assert_eq!(closing.sent_close().map(|close| close.code.0), Some(1001));
+            let OurSide::Sent(answer_by) = closing.our_side() else { panic!("it is sent") };
             assert!(!answer_by.never_passes(), "{steps}");
         }
     }
 
     #[test]
     fn after_a_failed_write_no_close_is_due() {
-        let ending = Ending::default();
-        ending.handle_event(request(Urgency::WhenDrained, 1000));
-        ending
-            .handle_event(EndEvent::Failed(WriteFailure::TooSlow, Deadline::after(Duration::ZERO)));
-        ending.handle_event(EndEvent::Failed(WriteFailure::Lost, Deadline::after(Duration::ZERO)));
-        assert!(!ending.handle_event(EndEvent::Drained));
+        let closing = ClosingState::default();
+        closing.handle_event(request(Urgency::WhenDrained, 1000));
+        closing.handle_event(ClosingEvent::Failed(
+            WriteFailure::TooSlow,
+            Deadline::after(Duration::ZERO),
+        ));
+        closing.handle_event(ClosingEvent::Failed(
+            WriteFailure::Lost,
+            Deadline::after(Duration::ZERO),
+        ));
+        assert!(!closing.handle_event(ClosingEvent::Drained));
         assert!(
-            matches!(ending.our_side(), OurSide::Broken(WriteFailure::TooSlow, _)),
+            matches!(closing.our_side(), OurSide::Broken(WriteFailure::TooSlow, _)),
             "the first reason counts"
         );
-        ending.handle_event(EndEvent::Ended);
-        assert!(matches!(ending.our_side(), OurSide::Over));
-        assert_eq!(ending.sent_close(), None);
+        closing.handle_event(ClosingEvent::Ended);
+        assert!(matches!(closing.our_side(), OurSide::Over));
+        assert_eq!(closing.sent_close(), None);
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::Result;
 use crate::counters::held_bytes;
-use crate::frames::{ACCEPT, CLOSE, REQUEST};
+use crate::fixtures::{ACCEPT, CLOSE, REQUEST};
 
 /// What takes longer does not come any more.
 const PATIENCE: Duration = Duration::from_secs(20);

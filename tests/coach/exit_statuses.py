@@ -1,6 +1,6 @@
 """Holds the coach's exit status to its contract: 0 every MUST held, 1 one did not, 2 it could not be run, and why.
 
-    python3 endings.py ZOO COACH
+    python3 exit_statuses.py ZOO COACH
 
 Called by `run`. Each row has the members of the zoo that it starts, the coach's arguments (URL is the zoo's address),
 the status, and words that the coach must say.
