@@ -32,16 +32,16 @@
 //! | `heads/extensions.rs` | Which extensions does the client offer, and which does the server accept? |
 //! | `heads/head_lines.rs` | What does each line of a head say? |
 //! | `heads/body_end.rs` | Where does the body of a plain HTTP message end? |
-//! | `heads/mod.rs` | Where does a head end, and what is decided about it? |
+//! | `heads/head_explainer.rs` | Where does a head end, and what is decided about it? |
 //! | `frames/payload_decoder.rs` | How is a payload decoded, and where is it wrong? |
 //! | `frames/header_bits.rs` | What does each bit of a frame's header say? |
 //! | `frames/deflate_spans.rs` | What does a compressed payload say? |
 //! | `frames/payload.rs` | What does a payload say? |
-//! | `frames/mod.rs` | How are frames explained as they arrive? |
+//! | `frames/frame_explainer.rs` | How are frames explained as they arrive? |
 //! | `conversation.rs` | How are both directions explained together? |
 //! | `saved.rs` | How is a conversation saved as text, and parsed again? |
 //! | `source/anchors.rs` | Which source lines decide about a field or a rule? |
-//! | `source/mod.rs` | Where are an anchor's lines, and what do they say? |
+//! | `source/passage.rs` | Where are an anchor's lines, and what do they say? |
 //! | `source/deciding_anchor.rs` | Which anchor belongs to a field or a verdict? |
 //! | `source/steps.rs` | Which source lines handle a head or a frame, step by step? |
 //! | `json.rs` | How is an annotation written as JSON, for a page? |

@@ -18,7 +18,9 @@
 //! | `message.rs` | Which types represent a message, received or to be sent? |
 //! | `assembler.rs` | How do fragments become a message, within limits? |
 //! | `buffer.rs` | Where do received bytes wait until they're parsed? |
-//! | `deflate/mod.rs` | How is a message compressed, and inflated within limits? (feature `deflate`; without it `deflate/absent.rs`) |
+//! | `deflate/deflater.rs` | How is a message compressed? (feature `deflate`) |
+//! | `deflate/inflater.rs` | How is a compressed message inflated, within limits? (feature `deflate`) |
+//! | `deflate/mod.rs` | How does a connection get its inflater and deflater? (feature `deflate`; without it `deflate/absent.rs`) |
 //! | `decoder.rs` | How do bytes become events? |
 //! | `batch.rs` | Where do encoded frames wait until they're written? |
 //! | `encoder.rs` | How do messages become bytes, and what may not be sent? |

@@ -18,6 +18,7 @@ use crate::diagnostic::{Diagnostic, escape, quote, quote_all};
 use crate::http::head::Head;
 use crate::http::refusal::Refusal;
 use crate::http::response::write_header;
+use crate::http::status::status_of;
 
 /// The application's settings for a client's handshake request, apart from the URL: subprotocols,
 /// additional headers, and compression.
@@ -146,21 +147,6 @@ impl ClientRequest {
         }
         Ok(VerifiedResponse { subprotocol: subprotocol.map(str::to_owned), deflate })
     }
-}
-
-/// Parses the status in a response's status line (RFC 9112 §4). Returns `None` if the line isn't an
-/// HTTP/1 status line.
-pub fn status_of(line: &str) -> Option<u16> {
-    let rest = line.strip_prefix("HTTP/1.")?.strip_prefix(|minor: char| minor.is_ascii_digit())?;
-    let status = rest.strip_prefix(' ')?.split(' ').next()?;
-    let is_status = status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit());
-    status.parse().ok().filter(|_| is_status)
-}
-
-/// Returns whether a response with this status is an interim response, after which the server must
-/// send a final one (RFC 9110 §15.2). A 101 is final.
-pub fn is_interim(status: u16) -> bool {
-    (100..200).contains(&status) && status != 101
 }
 
 /// The error of a client's failed handshake: the server opened no WebSocket, or the server's

@@ -24,7 +24,7 @@
 //! | `tap.rs` | How is a connection explained while it is open? |
 //! | `explainer.rs` | Which thread prints the explanations, and what happens while the output is blocked? |
 //! | `tls/tls_stream.rs` | How do a reader and a writer share one TLS connection, so that neither waits for the other's system call? |
-//! | `tls/mod.rs` | Which certificate does a server show, and which does a client trust? (feature `tls`; without it `tls/absent.rs`) |
+//! | `tls/certificates.rs` | Which certificate does a server show, and which does a client trust? (feature `tls`; without it `tls/absent.rs`) |
 
 pub(crate) mod deadline;
 pub(crate) mod explainer;

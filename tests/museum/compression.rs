@@ -189,7 +189,7 @@ mod inflating {
     ///
     /// Bytes: `C2 ..` with zeros, deflated 1000 : 1; the same in fragments; the same out of the window
     /// Holds: inflated bytes are counted, and one byte over the limit is 1009, at both ends; memory: `memory/`
-    /// Twin: src/frames/deflate/mod.rs
+    /// Twin: src/frames/deflate/inflater.rs
     /// was `self.inflated += came.len() as u64;`
     /// now `self.inflated += taken as u64;`
     /// Twin: the limit lifted, in the test
@@ -237,7 +237,7 @@ mod inflating {
     /// Twin: src/frames/assembler.rs
     /// was `limit.saturating_mul(2).saturating_add(added)`
     /// now `added.max(u64::MAX)`
-    /// Twin: src/frames/deflate/mod.rs
+    /// Twin: src/frames/deflate/inflater.rs
     /// was `.checked_sub(PRICE_OF_LAST_BLOCK)`
     /// now `.checked_sub(0)`
     #[test]
@@ -272,7 +272,7 @@ mod inflating {
     ///
     /// Bytes: `C2`, with each payload of 0, 1 and 2 bytes, and many of 3 to 8
     /// Holds: what zlib itself makes of the payload and the four bytes, or 1007; never a panic
-    /// Twin: src/frames/deflate/mod.rs
+    /// Twin: src/frames/deflate/inflater.rs
     /// was `let ended = self.inflate(&[&TAIL[..], &LAST_BLOCK].concat(), nothing);`
     /// now `let ended = self.inflate(&LAST_BLOCK, nothing);`
     #[test]
@@ -323,7 +323,7 @@ mod inflating {
     ///
     /// Bytes: `C1 88 m F3 48 CD C9 C9 07 00 00`, then `C1 87 m F2 48 CD C9 C9 07 00`
     /// Holds: both messages arrive, even if the second one repeats the first one out of the window
-    /// Twin: src/frames/deflate/mod.rs
+    /// Twin: src/frames/deflate/inflater.rs
     /// was `self.ended = status == Status::StreamEnd;`
     /// now `self.ended = false;`
     #[test]
@@ -347,7 +347,7 @@ mod inflating {
     ///
     /// Bytes: `C1 ..` with the payload cut
     /// Holds: cut at any byte it is 1007, and nothing of it is delivered, except for cuts between blocks
-    /// Twin: src/frames/deflate/mod.rs
+    /// Twin: src/frames/deflate/inflater.rs
     /// was `if ended.is_err() || !self.ended {`
     /// now `if false {`
     #[test]

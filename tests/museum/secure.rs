@@ -63,7 +63,7 @@ impl Made {
 ///
 /// Bytes: certificates that are self-signed, of another host, or expired
 /// Holds: the client fails before it sends one byte of HTTP; with the right certificate it opens
-/// Twin: src/transport/tls/mod.rs
+/// Twin: src/transport/tls/certificates.rs
 /// was `let host = ServerName::try_from(name)`
 /// now `let host = ServerName::try_from(if name.is_empty() { name } else { "example.com".into() })`
 #[test]

@@ -11,8 +11,8 @@
 //! This file doesn't validate bodies. If a body's length can't be determined, the body extends to
 //! the end of the stream (RFC 9112 §6).
 
-use crate::handshake::client::status_of;
 use crate::http::head::Head;
+use crate::http::status::status_of;
 
 /// The maximum length of a chunk's size line, in bytes. After a longer size line, all bytes up to
 /// the end of the stream count as the body.

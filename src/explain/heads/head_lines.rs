@@ -11,10 +11,10 @@ use super::extensions::{Negotiation, extension_spans};
 use super::header_glossary::purpose;
 use crate::explain::annotation::{AnnotationKind, Span, bits_of_bytes, hex, visible};
 use crate::handshake::accept_key;
-use crate::handshake::client::{is_interim, status_of};
 use crate::handshake::extension;
 use crate::http::head::Head;
 use crate::http::request::Request;
+use crate::http::status::{is_interim, status_of};
 
 /// The maximum number of extensions and parameters of a head that have spans of their own. A head
 /// of 16 KiB has room for 8000 of them, whose spans would take 2 MiB.

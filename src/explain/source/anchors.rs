@@ -58,7 +58,7 @@ mod functions {
     pub const FRAGMENT: (&str, &str) = ("frames/assembler.rs", "Assembler::begin_data_frame");
     pub const APPEND: (&str, &str) = ("frames/assembler.rs", "Assembler::append");
     pub const CLOSE: (&str, &str) = ("frames/close.rs", "Close::parse");
-    pub const INFLATE: (&str, &str) = ("frames/deflate/mod.rs", "Inflater::inflate");
+    pub const INFLATE: (&str, &str) = ("frames/deflate/inflater.rs", "Inflater::inflate");
     pub const PARAMETERS: (&str, &str) = ("handshake/deflate_params.rs", "DeflateParams::parse");
     pub const PARAMETER_ANSWER: (&str, &str) =
         ("handshake/deflate_params.rs", "DeflateParams::answer");
@@ -183,10 +183,10 @@ const ANCHORS: &[Anchor] = &[
         C03,
     ),
     anchor("101", ("handshake/server.rs", "Agreement::response"), "", "§4.2.2", C03),
-    anchor("status.line", ("handshake/client.rs", "status_of"), "", "RFC 9112 §4", C10),
+    anchor("status.line", ("http/status.rs", "status_of"), "", "RFC 9112 §4", C10),
     anchor("status", VERIFY, "let status = status_of", "§4.1", C10),
     anchor("status.version", VERIFY, "\"a 101 of HTTP/1.0\"", "RFC 9110 §7.8", C10),
-    anchor("interim", ("handshake/client.rs", "is_interim"), "", "RFC 9110 §15.2", C10),
+    anchor("interim", ("http/status.rs", "is_interim"), "", "RFC 9110 §15.2", C10),
     anchor("answer.upgrade", VERIFY, "wrong_101(head, \"Upgrade\"", "§4.1", C10),
     anchor("answer.connection", VERIFY, "wrong_101(head, \"Connection\"", "§4.1", C10),
     anchor("answer.accept", VERIFY, "wrong_101(head, \"Sec-WebSocket-Accept\"", "§4.1", C10),
@@ -248,7 +248,7 @@ const ANCHORS: &[Anchor] = &[
     anchor("message.size", FRAGMENT, "Violation::MessageTooLong", "§10.4", C09),
     anchor(
         "opaque",
-        ("explain/frames/mod.rs", "FrameExplainer::parse_frame_header"),
+        ("explain/frames/frame_explainer.rs", "FrameExplainer::parse_frame_header"),
         "Opcode::Binary as u8",
         "§9.2",
         C04,
@@ -261,7 +261,7 @@ const ANCHORS: &[Anchor] = &[
     anchor("inflate.blocks", INFLATE, "Violation::TooManyLastBlocks", "RFC 7692 §7.2.3.4", C11),
     anchor(
         "inflate.end",
-        ("frames/deflate/mod.rs", "Inflater::finish"),
+        ("frames/deflate/inflater.rs", "Inflater::finish"),
         "&TAIL[..]",
         "RFC 7692 §7.2.2",
         C11,

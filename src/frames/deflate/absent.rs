@@ -1,4 +1,4 @@
-//! Replaces `deflate/mod.rs` in builds without the `deflate` feature. This file defines the same
+//! Replaces this folder in builds without the `deflate` feature. This file defines the same
 //! names, but doesn't compress.
 
 use super::header::Role;

@@ -1,4 +1,4 @@
-//! Compresses payloads with DEFLATE and inflates them again (RFC 7692 §7.2), in builds with the
+//! How is a message compressed, and inflated within limits (RFC 7692 §7.2)? Only in builds with the
 //! `deflate` feature.
 //!
 //! ```text
@@ -6,55 +6,15 @@
 //!                                    └ an empty block: all before it can be read
 //! message ◄─ inflate ◄─ .... 00 00 FF FF ◄─ put them back ◄────────────────── RSV1, frames
 //! ```
-//!
-//! Rules of this file:
-//! - The limit on a message applies to its inflated bytes, not to the received ones. Inflating
-//!   stops at the first byte over the limit.
-//! - A message that ends inside a block is refused. To detect that, we append a final block, which
-//!   the inflater accepts only where a block can begin.
-//! - That final block also ends the DEFLATE stream, so the decompressor restarts for each message.
-//!   The inflater therefore keeps the *window*, the most recently inflated bytes, and loads it into
-//!   the restarted decompressor. The window has the agreed size. Without context takeover, it's
-//!   empty when a message begins.
-//! - Work is limited too. The assembler limits the received bytes, but that isn't enough: a block
-//!   of two bytes, marked as the stream's last (BFINAL), makes us copy the window, up to 32 KiB.
-//!   Therefore the peer pays for each such block with credit, which it earns by sending bytes.
-//! - The compressing end may forget its window at any time, because it needn't refer to earlier
-//!   bytes. Therefore a compressor, which takes much memory, exists only from its first message
-//!   until the connection becomes idle.
 
-use std::collections::VecDeque;
-use std::fmt;
+pub mod deflater;
+pub mod inflater;
 
-use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
-
+pub use self::deflater::Deflater;
+pub use self::inflater::Inflater;
 use super::header::Role;
-use super::violation::Violation;
 use crate::diagnostic::misuse::Misuse;
-use crate::handshake::deflate_params::{
-    DeflateConfig, DeflateParams, MAX_WINDOW_BITS, MIN_WINDOW_BITS, Window,
-};
-
-/// The last four bytes of an empty stored DEFLATE block: its length (0), and the complement of that
-/// length. The sender removes them from the end of a compressed message, and the receiver appends
-/// them again (RFC 7692 §7.2).
-const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
-/// An empty stored DEFLATE block with the BFINAL bit set, which marks a stream's last block.
-/// [`Inflater::finish`] appends it to a message that doesn't already end with a block marked like
-/// this. If the inflater can't read it as a new block, the message was incomplete.
-const LAST_BLOCK: [u8; 5] = [0x01, 0x00, 0x00, 0xff, 0xff];
-/// The maximum number of inflated bytes that the inflater passes on at a time.
-const PIECE: usize = 8 * 1024;
-/// The price of a DEFLATE block with BFINAL set, in bytes of the peer's credit. The price keeps a
-/// peer from flooding us with such blocks: after each of them, the inflater copies the window,
-/// which takes about as long as inflating this many bytes. Honest senders send at most one such
-/// block per message.
-const PRICE_OF_LAST_BLOCK: u64 = 1024;
-/// The maximum of a peer's credit, in bytes: the price of 17 DEFLATE blocks with BFINAL set. A
-/// connection begins with this credit. If [`Inflater::finish`] appends a block to a message, it
-/// first adds that block's price, but never beyond this maximum. So after such a message, the
-/// credit pays for at most 16 blocks.
-const MAX_CREDIT: u64 = 17 * PRICE_OF_LAST_BLOCK;
+use crate::handshake::deflate_params::{DeflateConfig, DeflateParams};
 
 /// Validates compression settings. Fails if one is out of range, and names that setting.
 pub fn validate(settings: &DeflateConfig) -> Result<(), Misuse> {
@@ -82,266 +42,9 @@ pub fn inflater_and_deflater(
     (Some(Box::new(inflater)), Deflater::new(ours, &settings).map(Box::new))
 }
 
-/// The inflater of one connection. It inflates the peer's compressed messages for the decoder,
-/// which owns it.
-pub struct Inflater {
-    peer: Window,
-    max_message: u64,
-    /// The most recently inflated bytes, up to the agreed window size. The peer's next bytes may
-    /// refer to them.
-    window: VecDeque<u8>,
-    /// The state of the decompressor. The inflater creates it on first use, because many
-    /// connections never receive a compressed message.
-    stream: Option<Decompress>,
-    /// The number of inflated bytes in the current message so far.
-    inflated: u64,
-    /// Whether the current message's bytes so far end exactly with a DEFLATE block that has BFINAL
-    /// set. If so, the message may end here, and `finish` needn't append a block.
-    ended: bool,
-    /// The peer's credit, in bytes, which pays for DEFLATE blocks with BFINAL set: such a block
-    /// costs [`PRICE_OF_LAST_BLOCK`]. Each byte of a compressed message adds 1, and the end of the
-    /// message adds the price of one block, up to [`MAX_CREDIT`].
-    credit: u64,
-}
-
-impl Inflater {
-    fn new(peer: Window, max_message: u64) -> Inflater {
-        let window = VecDeque::new();
-        let (stream, inflated, ended, credit) = (None, 0, false, MAX_CREDIT);
-        Inflater { peer, max_message, window, stream, inflated, ended, credit }
-    }
-
-    /// Sets the maximum inflated size of a message in bytes. The new maximum applies at once, even
-    /// to a message that has already begun.
-    pub fn limit_message(&mut self, max_message: u64) {
-        self.max_message = max_message;
-    }
-
-    /// Inflates the next piece of a compressed message, and passes the inflated bytes to `append`,
-    /// at most 8 KiB at a time. Fails if the piece isn't valid DEFLATE data, if the message
-    /// inflates to more than its limit, if it has more blocks with BFINAL set than the peer's
-    /// `credit` pays for, or if `append` fails.
-    pub fn inflate(
-        &mut self,
-        mut piece: &[u8],
-        mut append: impl FnMut(&[u8]) -> Result<(), Violation>,
-    ) -> Result<(), Violation> {
-        // This buffer is on the heap, whose memory the threads share. On the stack, each thread
-        // would keep the memory until the thread ends.
-        let mut room = vec![0; PIECE];
-        let mut more = !piece.is_empty();
-        while more {
-            // 1. Make room for one byte more than the limit: if that byte arrives, the message is
-            // too long.
-            let left = self.max_message.saturating_sub(self.inflated);
-            let most = left.saturating_add(1).min(PIECE as u64) as usize;
-            // 2. Inflate until the input or the room is used up.
-            let stream = self
-                .stream
-                .get_or_insert_with(|| begin_with_window(Decompress::new(false), &self.window));
-            let before = (stream.total_in(), stream.total_out());
-            let status = stream.decompress(piece, &mut room[..most], FlushDecompress::None);
-            let taken = (stream.total_in() - before.0) as usize;
-            let came = &room[..(stream.total_out() - before.1) as usize];
-            // 3. Pass the bytes on, check them, and keep them in the window. The bytes are checked
-            // in order, so the outcome doesn't depend on how the reads split them. // WALK: bomb
-            self.inflated += came.len() as u64;
-            append(&came[..left.min(came.len() as u64) as usize])?;
-            if self.inflated > self.max_message {
-                return Err(Violation::MessageTooLong(self.max_message));
-            }
-            let status = status.map_err(|_| Violation::NotDeflate)?;
-            if taken == 0 && came.is_empty() && !piece.is_empty() {
-                return Err(Violation::NotDeflate);
-            }
-            append_to_window(&mut self.window, came, 1 << self.peer.bits);
-            piece = &piece[taken..];
-            // 4. RFC 7692 §7.2.3.4: a block may have BFINAL set, and other blocks may follow it.
-            self.ended = status == Status::StreamEnd;
-            self.credit(taken as u64);
-            if self.ended {
-                self.credit = self
-                    .credit
-                    .checked_sub(PRICE_OF_LAST_BLOCK)
-                    .ok_or(Violation::TooManyLastBlocks)?;
-                self.begin_anew();
-            }
-            more = !piece.is_empty() || (came.len() == most && !self.ended);
-        }
-        Ok(())
-    }
-
-    // WALK: tail
-    /// Ends the current message after its last byte. Fails if the message's compressed data is
-    /// incomplete. Without context takeover, also empties the window.
-    pub fn finish(&mut self) -> Result<(), Violation> {
-        self.credit(PRICE_OF_LAST_BLOCK);
-        // RFC 7692 §7.2.2: put back the four bytes that the sender omitted. If they inflate to any
-        // byte, or if no block can begin after them, the message is incomplete. The block that we
-        // append costs the peer nothing, unless its credit is already full.
-        if !self.ended {
-            self.credit(PRICE_OF_LAST_BLOCK);
-            let nothing = |came: &[u8]| came.is_empty().then_some(()).ok_or(Violation::NotDeflate);
-            let ended = self.inflate(&[&TAIL[..], &LAST_BLOCK].concat(), nothing);
-            if ended.is_err() || !self.ended {
-                return Err(Violation::NotDeflate);
-            }
-        }
-        (self.inflated, self.ended) = (0, false);
-        // RFC 7692 §7.1.1: without context takeover, each message begins with an empty window.
-        if !self.peer.takeover {
-            self.window = VecDeque::new();
-            self.begin_anew();
-        }
-        Ok(())
-    }
-
-    /// Frees the decompressor's memory. Call this when the connection becomes idle, but never in
-    /// the middle of a message, because the rest of the message couldn't be inflated. The window of
-    /// inflated bytes is kept, because the peer's next message may refer to it.
-    pub fn free_idle_memory(&mut self) {
-        self.stream = None;
-    }
-
-    /// Adds `bytes` to the peer's credit for DEFLATE blocks with BFINAL set, up to [`MAX_CREDIT`].
-    fn credit(&mut self, bytes: u64) {
-        self.credit = MAX_CREDIT.min(self.credit + bytes);
-    }
-
-    fn begin_anew(&mut self) {
-        self.stream = self.stream.take().map(|stream| begin_with_window(stream, &self.window));
-    }
-}
-
-/// Prepares a decompressor for a new DEFLATE stream: resets it, and loads the `window`, to which
-/// the peer's next bytes may refer.
-fn begin_with_window(mut stream: Decompress, window: &VecDeque<u8>) -> Decompress {
-    stream.reset(false);
-    let (older, newer) = window.as_slices();
-    for part in [older, newer] {
-        // This never fails: without a zlib header there's no checksum to compare the window with.
-        let _ = stream.set_dictionary(part);
-    }
-    stream
-}
-
-/// Appends the newly inflated bytes `came` to a window of at most `size` bytes, and drops as many
-/// of the oldest bytes as necessary.
-fn append_to_window(window: &mut VecDeque<u8>, came: &[u8], size: usize) {
-    let newest = &came[came.len().saturating_sub(size)..];
-    let excess = (window.len() + newest.len()).saturating_sub(size);
-    window.drain(..excess);
-    window.reserve_exact(newest.len());
-    window.extend(newest);
-}
-
-/// The deflater of one connection. It compresses our messages for the encoder, which owns it.
-pub struct Deflater {
-    window: Window,
-    level: Compression,
-    from: usize,
-    /// The state of the compressor. The deflater creates it on first use, because many connections
-    /// never send a compressed message.
-    stream: Option<Compress>,
-}
-
-impl Deflater {
-    /// Creates a deflater that compresses with this `window`. Returns `None` if the peer allows
-    /// only a 256-byte window, which our compressor doesn't support. Such a peer receives
-    /// uncompressed messages.
-    fn new(window: Window, settings: &DeflateConfig) -> Option<Deflater> {
-        let level = Compression::new(settings.level.into());
-        let deflater = Deflater { window, level, from: settings.from, stream: None };
-        (window.bits >= MIN_WINDOW_BITS).then_some(deflater)
-    }
-
-    /// Returns whether a message of `length` bytes is long enough to be compressed: at least
-    /// `DeflateConfig::from`.
-    pub fn wants(&self, length: usize) -> bool {
-        length >= self.from
-    }
-
-    /// Compresses the payload of a complete message or of one fragment. `fin` says whether the
-    /// message ends with this payload. If it does, the result lacks the compressor's last four
-    /// bytes (`TAIL`), which the receiver puts back.
-    pub fn deflate(&mut self, payload: &[u8], fin: bool) -> Vec<u8> {
-        let Window { bits, takeover } = self.window;
-        let new = || Compress::new_with_window_bits(self.level, false, bits);
-        let mut out = compress_and_flush(self.stream.get_or_insert_with(new), payload);
-        if fin {
-            // RFC 7692 §7.2.1: omit the last four bytes of a message, which end an empty block. If
-            // nothing is left, the block still needs its first byte.
-            out.truncate(out.len().saturating_sub(TAIL.len()));
-            if out.is_empty() {
-                out.push(0);
-            }
-            // RFC 7692 §7.1.1: without context takeover, each message begins with an empty window.
-            if !takeover && let Some(stream) = &mut self.stream {
-                stream.reset();
-            }
-        }
-        out
-    }
-
-    /// Returns whether this connection can send the compressed frame of a prepared message. That
-    /// frame is compressed once, with a 32 KiB window, and goes out on many connections. Therefore
-    /// the two ends of this connection must have agreed on a 32 KiB window for our compressor.
-    pub fn peer_can_read_shared_frames(&self) -> bool {
-        self.window.bits == MAX_WINDOW_BITS
-    }
-
-    /// Compresses a message's payload without reference to earlier messages, so that many
-    /// connections can share the result.
-    pub fn deflate_shared(&self, payload: &[u8]) -> Vec<u8> {
-        let window = Window { bits: MAX_WINDOW_BITS, takeover: false };
-        let mut fresh = Deflater { window, stream: None, level: self.level, from: self.from };
-        fresh.deflate(payload, true)
-    }
-
-    /// Forgets the compression window, and frees the compressor's memory. The next compressed
-    /// message doesn't refer to earlier messages.
-    pub fn forget(&mut self) {
-        self.stream = None;
-    }
-}
-
-/// Compresses all of `payload`, and flushes the compressor so that it returns all of its output.
-/// The output ends with an empty DEFLATE block.
-fn compress_and_flush(stream: &mut Compress, mut payload: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(payload.len() / 2 + 64);
-    loop {
-        let before = stream.total_in();
-        let compressed = stream.compress_vec(payload, &mut out, FlushCompress::Sync);
-        payload = &payload[(stream.total_in() - before) as usize..];
-        // If there's room left, the compressor has written all of its output. An error can occur
-        // only after a stream's end, which is never reached here.
-        if compressed.is_err() || (payload.is_empty() && out.len() < out.capacity()) {
-            return out;
-        }
-        out.reserve(out.len());
-    }
-}
-
-impl fmt::Debug for Inflater {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inflater { peer, window, stream, .. } = self;
-        write!(
-            f,
-            "Inflater {{ {peer:?}, {} bytes in it, in use: {} }}",
-            window.len(),
-            stream.is_some()
-        )
-    }
-}
-
-impl fmt::Debug for Deflater {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Deflater {{ {:?}, in use: {} }}", self.window, self.stream.is_some())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::inflater::PIECE;
     use super::*;
     use crate::frames::assembler::Bounds;
     use crate::frames::buffer::Buffer;
@@ -349,6 +52,8 @@ mod tests {
     use crate::frames::encoder::Encoder;
     use crate::frames::message::{AsMessage, Message, MessageKind, Uncompressed};
     use crate::frames::prepared::PreparedMessage;
+    use crate::frames::violation::Violation;
+    use crate::handshake::deflate_params::Window;
 
     const MOST: Window = Window { bits: 15, takeover: true };
     const ALL: DeflateConfig = DeflateConfig {

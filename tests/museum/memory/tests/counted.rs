@@ -214,7 +214,7 @@ fn cve_2021_3690_what_if_a_million_pongs_come_without_a_ping() {
 ///
 /// Bytes: 64 MiB of zeros, deflated, whole and in fragments, to an end that takes 1 MiB
 /// Holds: 1009, with no more held on the way than the limit and 64 KiB, beside an inflater and its window of less than 96 KiB
-/// Twin: src/frames/deflate/mod.rs
+/// Twin: src/frames/deflate/inflater.rs
 /// was `let most = left.saturating_add(1).min(PIECE as u64) as usize;`
 /// now `let mut room = vec![0; 64 << 20]; let most = room.len(); let _ = left;`
 #[test]

@@ -1,0 +1,463 @@
+//! Which certificate a server presents, which certificates a client trusts, and why a TLS handshake
+//! fails.
+//!
+//! A server presents a certificate, and proves that it holds the certificate's private key
+//! ([`Tls`]). Before a client sends any HTTP, it follows the certificate's chain to a trusted root,
+//! and checks that the certificate names the right host ([`TrustedRoots`]). Only the caller's own
+//! rustls configuration could turn these checks off. To trust your own certificate, name it as a
+//! root (`Client::root_certificates`).
+
+use std::path::Path;
+use std::sync::Arc;
+use std::{fmt, io};
+
+pub use rustls::ClientConfig;
+use rustls::client::{Resumption, verify_server_cert_signed_by_trust_anchor};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    AlertDescription, CertificateError, ClientConnection, Connection, RootCertStore, ServerConfig,
+    ServerConnection,
+};
+
+use rustls_native_certs::{CertificateResult, ErrorKind};
+
+use super::tls_stream::{HandshakeFailure, handshake};
+use crate::diagnostic::misuse::Misuse;
+use crate::diagnostic::{Diagnostic, quote};
+use crate::error::{Error, InHandshake, Result};
+use crate::frames::header::Role;
+use crate::handshake::client::HandshakeError;
+use crate::http::refusal::Refusal;
+use crate::http::status::status_of;
+use crate::transport::deadline::Deadline;
+use crate::transport::stream::{Stream, is_timeout};
+
+/// A server's certificate and its private key, for [`Server::tls`](crate::Server::tls).
+///
+/// Needs the `tls` feature.
+///
+/// ```no_run
+/// let tls = ws101::Tls::from_pem_files("fullchain.pem", "privkey.pem")?;
+/// let server = ws101::Server::bind("127.0.0.1:9001")?.tls(tls);
+/// # ws101::Result::Ok(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Tls {
+    config: Arc<ServerConfig>,
+}
+
+impl Tls {
+    /// Reads a server's certificate and private key from two PEM files. The first file holds the
+    /// server's certificate, followed by the intermediate certificates. The second file holds the
+    /// private key. Fails if a file can't be read or parsed, or if the key doesn't match the
+    /// certificate. Logs a warning if the certificate is a root, because some clients, such as
+    /// ws101's, refuse a root as a server's certificate.
+    pub fn from_pem_files(certificates: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Tls> {
+        Tls::from_pem(&read_file(certificates.as_ref())?, &read_file(key.as_ref())?)
+    }
+
+    /// Like [`from_pem_files`](Tls::from_pem_files), but takes the contents of the two files
+    /// instead of their paths.
+    pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Tls> {
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(certificates)
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|error| no_certificate("the certificate", error))?;
+        let key = PrivateKeyDer::from_pem_slice(key)
+            .map_err(|error| no_certificate("the private key", error))?;
+        if chain.first().is_some_and(is_ca) {
+            log::warn!("clients will refuse this certificate: {}", ca_as_certificate());
+        }
+        let config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key))
+            .map_err(|error| no_certificate("certificate and key together", error))?;
+        Ok(Tls::from_config(Arc::new(config)))
+    }
+
+    /// Uses your own rustls configuration, for everything beyond a certificate and a key: client
+    /// certificates, ALPN, a resolver that changes the certificate while the server runs. This
+    /// crate re-exports [`rustls`] in the matching version.
+    ///
+    /// List nothing but `http/1.1` in `alpn_protocols`: the server refuses a connection for which
+    /// ALPN chooses another protocol. Leave `max_early_data_size` at 0, because the server reads no
+    /// early data.
+    ///
+    /// ```no_run
+    /// use std::sync::Arc;
+    /// use ws101::rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+    /// use ws101::rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
+    /// use ws101::{Error, Server, Tls};
+    ///
+    /// // Only clients with a certificate that leads up to this root may connect. Then `admit` and the
+    /// // handler find the certificate in `Request::peer_certificates`.
+    /// let mut roots = RootCertStore::empty();
+    /// let root = CertificateDer::from_pem_file("root-of-clients.pem").map_err(Error::other)?;
+    /// roots.add(root).map_err(Error::other)?;
+    /// let clients = WebPkiClientVerifier::builder(Arc::new(roots)).build().map_err(Error::other)?;
+    ///
+    /// let chain = vec![CertificateDer::from_pem_file("certificate.pem").map_err(Error::other)?];
+    /// let key = PrivateKeyDer::from_pem_file("key.pem").map_err(Error::other)?;
+    /// let config = ServerConfig::builder().with_client_cert_verifier(clients);
+    /// let config = config.with_single_cert(chain, key).map_err(Error::other)?;
+    /// let server = Server::bind("127.0.0.1:9001")?.tls(Tls::from_config(Arc::new(config)));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn from_config(config: Arc<ServerConfig>) -> Tls {
+        Tls { config }
+    }
+
+    /// Performs the server's side of the TLS handshake before the deadline, and returns the
+    /// encrypted stream. If the client's first bytes aren't TLS (they may be plain HTTP), this
+    /// fails with a refusal whose status is 400.
+    pub(crate) fn accept(
+        &self,
+        stream: Arc<dyn Stream>,
+        deadline: Deadline,
+    ) -> Result<Arc<dyn Stream>> {
+        let tls = ServerConnection::new(self.config.clone())
+            .map_err(|error| disagreed(error, Role::Server))?;
+        match handshake(Connection::Server(tls), stream, deadline) {
+            Ok(stream) => Ok(Arc::new(stream)),
+            Err(HandshakeFailure::NotTls(bytes)) => {
+                Err(Refusal::new(400, "plain to a TLS port", quote(bytes)).into())
+            }
+            Err(failure) => Err(failed(failure, Role::Server)),
+        }
+    }
+}
+
+/// The root certificates that a client trusts, and the host that the server's certificate must
+/// name.
+pub(crate) struct TrustedRoots {
+    config: Arc<ClientConfig>,
+    host: ServerName<'static>,
+}
+
+impl TrustedRoots {
+    /// Takes a client's trusted roots from the caller's `config` if there is one, otherwise from
+    /// the PEM file `roots` if there is one, and otherwise from the system. The server's
+    /// certificate must name `host`. `url` is for error messages.
+    pub(crate) fn new(
+        url: &str,
+        host: &str,
+        roots: Option<&Path>,
+        config: Option<Arc<ClientConfig>>,
+    ) -> Result<TrustedRoots> {
+        let config = match config {
+            Some(config) => config,
+            None => Arc::new(trusting(roots)?),
+        };
+        let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let host = ServerName::try_from(name)
+            .map_err(|_| Misuse::Address(url.into(), "no certificate can name this host"))?;
+        Ok(TrustedRoots { config, host })
+    }
+
+    /// Performs the client's side of the TLS handshake before the deadline, and returns the
+    /// encrypted stream. By then, the server has proved that it's the host that the client's URL
+    /// names.
+    pub(crate) fn connect(
+        self,
+        stream: Arc<dyn Stream>,
+        deadline: Deadline,
+    ) -> Result<Arc<dyn Stream>> {
+        let tls = ClientConnection::new(self.config, self.host)
+            .map_err(|error| disagreed(error, Role::Client))?;
+        match handshake(Connection::Client(tls), stream, deadline) {
+            Ok(stream) => Ok(Arc::new(stream)),
+            Err(failure) => Err(failed(failure, Role::Client)),
+        }
+    }
+}
+
+/// Returns a rustls configuration that trusts the root certificates in the PEM file `roots`, or the
+/// system's root certificates if `roots` is `None`. Fails if there's no root certificate, or if the
+/// file can't be read or parsed.
+fn trusting(roots: Option<&Path>) -> Result<ClientConfig> {
+    let mut store = RootCertStore::empty();
+    match roots {
+        Some(path) => {
+            let no_root = |error: &dyn fmt::Display| no_certificate(path.display(), error);
+            for root in CertificateDer::pem_slice_iter(&read_file(path)?) {
+                let root = root.map_err(|error| no_root(&error))?;
+                store.add(root).map_err(|error| no_root(&error))?;
+            }
+            if store.is_empty() {
+                return Err(no_root(&"no certificate stands in it"));
+            }
+        }
+        None => add_system_roots(&mut store, rustls_native_certs::load_native_certs())?,
+    }
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| disagreed(error, Role::Client))?
+        .with_root_certificates(store)
+        .with_no_client_auth();
+    // A `Client` opens only one connection, so it has no earlier TLS session to resume.
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+/// Adds the system's root certificates to `store`, except malformed and unreadable ones. Fails if
+/// none remains. The error names the cause: for example, the process may have no free file
+/// descriptor to read the roots.
+fn add_system_roots(store: &mut RootCertStore, found: CertificateResult) -> Result<()> {
+    if store.add_parsable_certificates(found.certs).0 > 0 {
+        return Ok(());
+    }
+    for error in &found.errors {
+        if let ErrorKind::Io { inner, path } = &error.kind {
+            let why = format!("the system's roots in {}: {inner}", path.display());
+            return Err(io::Error::new(inner.kind(), why).into());
+        }
+    }
+    Err(match found.errors.first() {
+        Some(error) => no_certificate("the system's roots", error),
+        None => no_certificate("the system's roots", "none is found"),
+    })
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// Reads a PEM file. If there's no such file, or if this process may not read it, a later attempt
+/// fails in the same way, so the error is a `Tls`. Any other failure may be temporary, such as that
+/// of a process without a free file descriptor, so the error is an `Io`.
+fn read_file(path: &Path) -> Result<Vec<u8>> {
+    use io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied};
+    std::fs::read(path).map_err(|error| match error.kind() {
+        NotFound | PermissionDenied | IsADirectory | NotADirectory => {
+            no_certificate(path.display(), error)
+        }
+        kind => io::Error::new(kind, format!("{}: {error}", path.display())).into(),
+    })
+}
+
+fn no_certificate(what: impl fmt::Display, error: impl fmt::Display) -> Error {
+    tls_error(Diagnostic::about("no certificate or key", format!("{what}: {error}")))
+}
+
+/// Returns whether this certificate may sign others (`CA:TRUE`). Some clients, such as those that
+/// use rustls, refuse such a certificate as a server's own. A rustls server doesn't check its own
+/// certificate for that, so this function does.
+fn is_ca(certificate: &CertificateDer<'_>) -> bool {
+    let Ok(certificate) = ParsedCertificate::try_from(certificate) else { return false };
+    let roots = RootCertStore::empty();
+    let algorithms = provider().signature_verification_algorithms.all;
+    let now = UnixTime::now();
+    verify_server_cert_signed_by_trust_anchor(&certificate, &roots, &[], now, algorithms)
+        .is_err_and(
+            |error| matches!(error, rustls::Error::InvalidCertificate(why) if is_ca_used_as_end_entity(&why)),
+        )
+}
+
+/// Returns whether this is webpki's error for a CA's certificate used as a server's. rustls has no
+/// variant for that error, so it arrives as `Other`.
+fn is_ca_used_as_end_entity(error: &CertificateError) -> bool {
+    matches!(error, CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity"))
+}
+
+fn ca_as_certificate() -> Diagnostic {
+    Diagnostic::about("a root used as a certificate", "`CA:TRUE` in the server's own certificate")
+}
+
+/// Returns an [`Error`] that names the server's alert, if an alert caused this error of a client's
+/// read or write. Returns `None` otherwise. The alert may come after the handshake: with TLS 1.3,
+/// the client completes its handshake before the server has checked the client's certificate.
+pub(crate) fn late_alert(error: &io::Error) -> Option<Error> {
+    match error.get_ref()?.downcast_ref()? {
+        alert @ rustls::Error::AlertReceived(_) => Some(disagreed(alert.clone(), Role::Client)),
+        _ => None,
+    }
+}
+
+fn failed(failure: HandshakeFailure, role: Role) -> Error {
+    match failure {
+        HandshakeFailure::Broken(error) if is_timeout(&error) => Error::PeerTimeout,
+        HandshakeFailure::Broken(error) => match role {
+            Role::Client => InHandshake::mark(error),
+            Role::Server => Error::ConnectionLost(error),
+        },
+        HandshakeFailure::NotTls(bytes) => not_tls(&bytes),
+        HandshakeFailure::Refused(error) => disagreed(error, role),
+        HandshakeFailure::OtherProtocol(seen) => {
+            tls_error(Diagnostic::about("a protocol other than HTTP/1.1", seen))
+        }
+    }
+}
+
+/// Returns a client's error for a server whose first bytes aren't TLS. They may be a plain 503 from
+/// a server that is stopping or has no thread left, but anyone on the network path can send such
+/// bytes. Therefore the error holds only the status and the quoted status line, not the headers or
+/// the body. The client learns only whether to try again later, which harms no one.
+fn not_tls(bytes: &[u8]) -> Error {
+    let text = String::from_utf8_lossy(bytes);
+    let line = text.lines().next().unwrap_or_default();
+    match status_of(line) {
+        Some(status @ (408 | 429 | 500..=599)) => Error::Rejected(HandshakeError {
+            status: Some(status),
+            head: None,
+            body: String::new(),
+            diagnostic: Box::new(Diagnostic::about("a plain answer before TLS", quote(line))),
+        }),
+        _ => tls_error(Diagnostic::about("an answer that is not TLS", quote(bytes))),
+    }
+}
+
+/// Converts a rustls error, such as one about an untrusted certificate, to an [`Error`] that
+/// explains the cause. `role` is our end's role: on a server, the same rustls error may have
+/// another cause than on a client.
+fn disagreed(error: rustls::Error, role: Role) -> Error {
+    use rustls::Error::{AlertReceived, InvalidCertificate, NoCertificatesPresented};
+    const DAY: u64 = 24 * 60 * 60;
+    let diagnostic = match &error {
+        NoCertificatesPresented | InvalidCertificate(_) if role == Role::Server => {
+            Diagnostic::about(
+                "a client's certificate that is not accepted",
+                quote(error.to_string()),
+            )
+        }
+        AlertReceived(alert) if role == Role::Client && is_about_a_certificate(*alert) => {
+            let seen = format!("the server's alert {alert:?}");
+            Diagnostic::about("a client's certificate that is not accepted", seen)
+        }
+        InvalidCertificate(CertificateError::UnknownIssuer) => {
+            Diagnostic::about("an untrusted certificate", "an issuer that is no root of ours")
+        }
+        // For example, the client trusts last year's self-signed certificate, and the server now
+        // presents one with the same name and a different key.
+        InvalidCertificate(
+            CertificateError::BadSignature
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
+        ) => Diagnostic::about(
+            "an untrusted certificate",
+            "a signature that is not by the root of that name",
+        ),
+        InvalidCertificate(CertificateError::NotValidForNameContext { expected, presented }) => {
+            let named: Vec<_> = presented.iter().take(8).map(quote).collect();
+            let named = if named.is_empty() { "none".into() } else { named.join(", ") };
+            let host = quote(expected.to_str().as_bytes());
+            Diagnostic::about("a certificate for another host", format!("{host}; it names {named}"))
+        }
+        InvalidCertificate(CertificateError::ExpiredContext { time, not_after }) => {
+            let days = time.as_secs().saturating_sub(not_after.as_secs()) / DAY;
+            Diagnostic::about("a certificate out of its time", format!("it ended {days} days ago"))
+        }
+        InvalidCertificate(CertificateError::NotValidYetContext { time, not_before }) => {
+            let days = not_before.as_secs().saturating_sub(time.as_secs()) / DAY;
+            Diagnostic::about("a certificate out of its time", format!("it begins in {days} days"))
+        }
+        InvalidCertificate(why) if is_ca_used_as_end_entity(why) => ca_as_certificate(),
+        AlertReceived(alert) if is_about_a_certificate(*alert) => Diagnostic::about(
+            "a client that does not trust this certificate",
+            format!("its alert {alert:?}"),
+        ),
+        _ => Diagnostic::about("no agreement on TLS", quote(error.to_string())),
+    };
+    tls_error(diagnostic)
+}
+
+/// Returns whether this alert means that the peer doesn't accept our certificate, or demands one
+/// (RFC 8446 §6.2). The peer sends a `DecryptError` if one of its roots has our issuer's name but a
+/// different key.
+fn is_about_a_certificate(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRequired
+            | AlertDescription::DecryptError
+    )
+}
+
+fn tls_error(diagnostic: Diagnostic) -> Error {
+    Error::Tls(Box::new(diagnostic))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::pki_types::UnixTime;
+    use std::io::ErrorKind::{ConnectionReset, TimedOut, WouldBlock};
+    use std::time::Duration;
+
+    fn day(number: u64) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(number * 86_400))
+    }
+
+    #[test]
+    fn a_certificate_out_of_its_time_says_by_how_many_days() {
+        let said =
+            |error| disagreed(rustls::Error::InvalidCertificate(error), Role::Client).to_string();
+        let ended = CertificateError::ExpiredContext { time: day(20_000), not_after: day(19_970) };
+        assert!(said(ended).contains("it ended 30 days ago"));
+        let begins =
+            CertificateError::NotValidYetContext { time: day(20_000), not_before: day(20_400) };
+        assert!(said(begins).contains("it begins in 400 days"));
+    }
+
+    #[test]
+    fn an_error_without_a_diagnostic_of_its_own_is_reported_in_the_words_of_rustls() {
+        let other = CertificateError::Other(rustls::OtherError(Arc::new(fmt::Error)));
+        let said = disagreed(rustls::Error::InvalidCertificate(other), Role::Client).to_string();
+        assert!(!said.contains("CA:TRUE"), "{said}");
+    }
+
+    #[test]
+    fn roots_without_a_descriptor_say_why() {
+        let none_but = |kind| {
+            let mut found = CertificateResult::default();
+            found.errors.push(rustls_native_certs::Error { context: "failed to open file", kind });
+            add_system_roots(&mut RootCertStore::empty(), found)
+        };
+        let inner = io::Error::other("Too many open files");
+        let failed = none_but(ErrorKind::Io { inner, path: "/etc/ssl/roots.pem".into() });
+        assert!(matches!(&failed, Err(Error::Io(_))), "{failed:?}");
+        let said = failed.unwrap_err().to_string();
+        assert!(said.contains("/etc/ssl/roots.pem: Too many open files"), "{said}");
+        // A failure that isn't about reading names its reason within the diagnostic.
+        let failed = none_but(ErrorKind::Os("the keychain is locked".into()));
+        assert!(matches!(&failed, Err(Error::Tls(_))), "{failed:?}");
+        assert!(failed.unwrap_err().to_string().contains("the keychain is locked"));
+        let found = CertificateResult::default();
+        let failed = add_system_roots(&mut RootCertStore::empty(), found).unwrap_err();
+        assert!(failed.to_string().contains("none is found"), "{failed}");
+    }
+
+    #[test]
+    fn each_alert_of_a_client_that_does_not_trust_us_says_so() {
+        for alert in [
+            AlertDescription::UnknownCA,
+            AlertDescription::BadCertificate,
+            AlertDescription::CertificateUnknown,
+            AlertDescription::CertificateExpired,
+            AlertDescription::DecryptError,
+        ] {
+            let said = disagreed(rustls::Error::AlertReceived(alert), Role::Server).to_string();
+            assert!(said.contains(&format!("its alert {alert:?}")), "{said}");
+        }
+        let other =
+            disagreed(rustls::Error::AlertReceived(AlertDescription::DecodeError), Role::Server);
+        assert!(!other.to_string().contains("its alert"));
+    }
+
+    #[test]
+    fn a_tls_handshake_that_takes_too_long_is_a_peer_timeout_and_one_that_is_cut_off_is_a_lost_connection()
+     {
+        for kind in [TimedOut, WouldBlock] {
+            assert!(matches!(
+                failed(HandshakeFailure::Broken(kind.into()), Role::Client),
+                Error::PeerTimeout
+            ));
+        }
+        assert!(matches!(
+            failed(HandshakeFailure::Broken(ConnectionReset.into()), Role::Client),
+            Error::ConnectionLost(_)
+        ));
+    }
+}
