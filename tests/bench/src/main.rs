@@ -15,6 +15,7 @@
 //! Progress goes to standard error, the report to standard output as Markdown.
 
 mod arguments;
+mod background_load;
 mod certificate;
 mod chart;
 mod conformance;
@@ -24,7 +25,6 @@ mod goals;
 mod histogram;
 mod load;
 mod micro;
-mod background_load;
 mod payload;
 mod peers;
 mod process;

@@ -1,8 +1,8 @@
 //! Writes the results as Markdown: a table for each measure, then the goals.
 
 use crate::arguments::Arguments;
-use crate::goals::{self, Goal, OURS, Target};
 use crate::background_load::MUCH;
+use crate::goals::{self, Goal, OURS, Target};
 use crate::peers::Peer;
 use crate::results::{Measure, Median, Results, Sample};
 use crate::scenarios::HELD;

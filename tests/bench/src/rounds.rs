@@ -4,9 +4,9 @@
 
 use crate::Result;
 use crate::arguments::Arguments;
+use crate::background_load::{MUCH, Watch};
 use crate::figures;
 use crate::load::{self, Span};
-use crate::background_load::{MUCH, Watch};
 use crate::peers::Peer;
 use crate::process::{self, Server};
 use crate::report;
