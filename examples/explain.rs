@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! BYTES       hexadecimal digits, '81 05 48 65 6c 6c 6f', and text in quotes,
-//!             'client "GET / HTTP/1.1\r\n"'; see src/explain/saved.rs
+//!             'client "GET / HTTP/1.1\r\n"'; see src/explain/saved_conversation.rs
 //! FILE        a conversation that the playground has saved, or raw bytes
 //! -           the same from standard input
 //!
@@ -30,7 +30,7 @@ use std::process::ExitCode;
 use ws101::explain::annotation::{Annotation, AnnotationKind};
 use ws101::explain::heads::Settings;
 use ws101::explain::print::{Style, annotation, wrap};
-use ws101::explain::saved::{self, Turn};
+use ws101::explain::saved_conversation::{self, Turn};
 use ws101::explain::source::anchors::Anchor;
 use ws101::explain::source::deciding_anchor;
 use ws101::explain::source::steps::steps;
@@ -82,7 +82,7 @@ fn print_all(
 ) -> io::Result<()> {
     let mut out = BufWriter::new(stdout().lock());
     let mut printed = Ok(());
-    saved::explain_each(turns, &Settings::default(), deflate, &mut |told| {
+    saved_conversation::explain_each(turns, &Settings::default(), deflate, &mut |told| {
         printed = print(&mut out, &told, options, style);
         if printed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
@@ -137,13 +137,13 @@ fn options(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
 /// ends that send them. Fails if there are no bytes.
 fn turns(options: &Options) -> Result<Vec<Turn>, String> {
     let mut turns = match options.input.as_slice() {
-        [] if stdin().is_terminal() => saved::parse(HELLO)?,
+        [] if stdin().is_terminal() => saved_conversation::parse(HELLO)?,
         [] => match read(stdin())? {
-            bytes if bytes.is_empty() => saved::parse(HELLO)?,
+            bytes if bytes.is_empty() => saved_conversation::parse(HELLO)?,
             bytes => turns_of(bytes)?,
         },
         [dash] if dash == "-" => turns_of(read(stdin())?)?,
-        words => match saved::parse(&words.join(" ")) {
+        words => match saved_conversation::parse(&words.join(" ")) {
             Ok(turns) => turns,
             Err(why) => match std::fs::File::open(&words[0]) {
                 Ok(file) if words.len() == 1 => turns_of(read(file)?)?,
@@ -173,10 +173,10 @@ fn read(input: impl Read) -> Result<Vec<u8>, String> {
 /// Parses a saved conversation. Input that can't be parsed counts as raw bytes from one end if it
 /// isn't UTF-8 or begins with an HTTP head. Otherwise, such input is an error.
 fn turns_of(bytes: Vec<u8>) -> Result<Vec<Turn>, String> {
-    match str::from_utf8(&bytes).map(saved::parse) {
-        Ok(Err(why)) if !saved::begins_with_head(&bytes) => Err(why),
+    match str::from_utf8(&bytes).map(saved_conversation::parse) {
+        Ok(Err(why)) if !saved_conversation::begins_with_head(&bytes) => Err(why),
         Ok(Ok(turns)) => Ok(turns),
-        _ => Ok(vec![(saved::guess_sender(&bytes), bytes)]),
+        _ => Ok(vec![(saved_conversation::guess_sender(&bytes), bytes)]),
     }
 }
 

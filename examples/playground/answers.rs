@@ -8,7 +8,7 @@ use ws101::explain::annotation::Annotation;
 use ws101::explain::conversation::{Conversation, explain_response};
 use ws101::explain::heads::Settings;
 use ws101::explain::json::{self, array, hex, string};
-use ws101::explain::saved;
+use ws101::explain::saved_conversation;
 use ws101::explain::source::anchors::Anchor;
 use ws101::frames::assembler::Bounds;
 use ws101::frames::header::Role;
@@ -137,7 +137,8 @@ fn answer_to(request: &[u8], settings: &Settings) -> Vec<u8> {
 
 /// Explains frames, and says whether this end may send them.
 pub fn verdict(from: &str, digits: &str, settings: &Settings) -> Vec<(&'static str, String)> {
-    let bytes = saved::parse(digits).map(|turns| turns.into_iter().flat_map(|turn| turn.1));
+    let bytes =
+        saved_conversation::parse(digits).map(|turns| turns.into_iter().flat_map(|turn| turn.1));
     let from = match from {
         "server" => Role::Server,
         _ => Role::Client,
@@ -145,7 +146,7 @@ pub fn verdict(from: &str, digits: &str, settings: &Settings) -> Vec<(&'static s
     match bytes {
         Ok(bytes) => {
             let turns = [(from, bytes.collect())];
-            let told = saved::explain_first(&turns, settings, agreed(), MOST_TOLD);
+            let told = saved_conversation::explain_first(&turns, settings, agreed(), MOST_TOLD);
             vec![("annotations", annotations(&told))]
         }
         Err(why) => vec![("wrong", string(&format!("This can't be read: {why}.")))],
@@ -155,13 +156,18 @@ pub fn verdict(from: &str, digits: &str, settings: &Settings) -> Vec<(&'static s
 /// Explains a saved conversation again. It may come from another server, so only the RFC's rules
 /// apply, and not this server's settings.
 pub fn opened(text: &str) -> Vec<(&'static str, String)> {
-    match saved::parse(text) {
+    match saved_conversation::parse(text) {
         Ok(turns) if turns.is_empty() => {
             vec![("wrong", string("This file has no bytes of a conversation in it."))]
         }
         Ok(turns) => {
             // One more than an answer shows, so that the page can say that there are more.
-            let told = saved::explain_first(&turns, &Settings::default(), agreed(), MOST_TOLD + 1);
+            let told = saved_conversation::explain_first(
+                &turns,
+                &Settings::default(),
+                agreed(),
+                MOST_TOLD + 1,
+            );
             vec![("annotations", annotations(&told)), ("count", told.len().to_string())]
         }
         Err(why) => vec![("wrong", string(&format!("This can't be read: {why}.")))],

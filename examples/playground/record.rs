@@ -1,6 +1,6 @@
 //! The record of a wire: the bytes that both ends have sent, which the page saves as a text file.
 
-use ws101::explain::saved::{self, Turn};
+use ws101::explain::saved_conversation::{self, Turn};
 use ws101::frames::header::Role;
 
 /// How many bytes of a conversation are recorded at most. The saved text must be short enough for the
@@ -43,7 +43,7 @@ impl Record {
             "# A conversation that the playground of ws101 has recorded. To explain it again:\n\
             #   cargo run --example explain -- FILE\n\n"
                 .to_owned();
-        text += &saved::write(&self.turns);
+        text += &saved_conversation::write(&self.turns);
         if self.left_out > 0 {
             text += &format!("# {} more bytes passed and were not kept.\n", self.left_out);
         }

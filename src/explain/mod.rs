@@ -39,7 +39,7 @@
 //! | `frames/payload.rs` | What does a payload say? |
 //! | `frames/frame_explainer.rs` | How are frames explained as they arrive? |
 //! | `conversation.rs` | How are both directions explained together? |
-//! | `saved.rs` | How is a conversation saved as text, and parsed again? |
+//! | `saved_conversation.rs` | How is a conversation saved as text, and parsed again? |
 //! | `source/anchors.rs` | Which source lines decide about a field or a rule? |
 //! | `source/passage.rs` | Where are an anchor's lines, and what do they say? |
 //! | `source/deciding_anchor.rs` | Which anchor belongs to a field or a verdict? |
@@ -53,5 +53,5 @@ pub mod frames;
 pub mod heads;
 pub mod json;
 pub mod print;
-pub mod saved;
+pub mod saved_conversation;
 pub mod source;

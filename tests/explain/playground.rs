@@ -270,7 +270,7 @@ fn a_saved_conversation_of_any_length_is_short_enough_to_be_opened() {
     let saved = record.saved();
     // `page.js` opens no larger file.
     assert!(saved.len() <= 200_000, "{}", saved.len());
-    let turns = ws101::explain::saved::parse(&saved).unwrap();
+    let turns = ws101::explain::saved_conversation::parse(&saved).unwrap();
     assert!(turns.len() > 5_000 && saved.contains("more bytes passed"), "{}", turns.len());
     // Each CR LF has a line of its own.
     let mut record = record::Record::default();
