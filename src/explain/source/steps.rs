@@ -1,5 +1,5 @@
-//! Traces a head or a frame through the code: lists the source lines that handle it, in order, and
-//! its values at each of these lines.
+//! Lists the steps in which ws101's code handles a head or a frame: the source lines of each step,
+//! in order, and the values there.
 //!
 //! ```text
 //! frame     read ─► header ─► order ─► unmask ─► inflate, UTF-8 ─► message ─► handler
@@ -7,10 +7,10 @@
 //! response  scan ─► fields ─► status ─► each check of the client
 //! ```
 //!
-//! If the code detects a broken rule, the trace ends at that step. For a frame, one more step
+//! If the code detects a broken rule, the list ends at that step. For a frame, one more step
 //! describes how the connection reacts. A check without a step of its own appears only if it fails,
-//! at its place in the table of [`anchors`](super::anchors). A trace isn't recorded while the code
-//! runs. It's built afterwards, from the annotation alone.
+//! at its place in the table of [`anchors`](super::anchors). The steps are derived from the
+//! annotation alone, not recorded while the code runs.
 
 use super::anchors::Anchor;
 use super::deciding_anchor;
@@ -23,8 +23,8 @@ use crate::frames::message::MessageKind;
 use crate::handshake::accept_key;
 use crate::http::head::Head;
 
-/// One step of a trace: the lines of ws101's source that handled the head or frame, and what
-/// happened there.
+/// One step in the handling of a head or frame: the lines of ws101's source, and what happened
+/// there.
 #[derive(Debug)]
 pub struct Step {
     /// The anchor that points to the source lines of this step.
@@ -35,37 +35,37 @@ pub struct Step {
     pub is_wrong: bool,
 }
 
-/// Returns the trace of an annotated head or frame: the steps that ws101's code takes to handle it,
-/// in order. The trace is empty for an HTTP body and for bytes that the receiver doesn't read.
+/// Returns the steps that ws101's code takes to handle an annotated head or frame, in order. There
+/// are none for an HTTP body and for bytes that the receiver doesn't read.
 pub fn steps(annotation: &Annotation) -> Vec<Step> {
-    let mut trace =
-        Trace { annotation, wrong: deciding_anchor::of_verdict(annotation), steps: Vec::new() };
+    let mut list =
+        StepList { annotation, wrong: deciding_anchor::of_verdict(annotation), steps: Vec::new() };
     // Each of these ends early at the step whose check fails.
     let _ = match annotation.what {
-        AnnotationKind::Frame => trace.add_frame_steps(),
-        AnnotationKind::Request => trace.add_request_steps(),
-        AnnotationKind::Response => trace.add_response_steps(),
+        AnnotationKind::Frame => list.add_frame_steps(),
+        AnnotationKind::Request => list.add_request_steps(),
+        AnnotationKind::Response => list.add_response_steps(),
         AnnotationKind::Body | AnnotationKind::Unread => Some(()),
     };
     // The check that failed may have no step of its own.
-    if let Some(wrong) = trace.wrong
-        && !trace.steps.iter().any(|step| step.is_wrong)
+    if let Some(wrong) = list.wrong
+        && !list.steps.iter().any(|step| step.is_wrong)
     {
         let earlier = Anchor::all().iter().take_while(|anchor| anchor.id != wrong.id);
         let earlier: Vec<&str> = earlier.map(|anchor| anchor.id).collect();
-        trace.steps.retain(|step| earlier.contains(&step.anchor.id));
-        let _ = trace.reach(wrong.id, "");
+        list.steps.retain(|step| earlier.contains(&step.anchor.id));
+        let _ = list.reach(wrong.id, "");
     }
     // The connection reacts to a broken frame with a Close.
     if matches!(annotation.verdict, Verdict::Broken(_)) {
         let code = annotation.verdict.code().unwrap_or_default();
         let says = format!("a Close with {code} is sent, and nothing more is read");
-        trace.steps.extend(step_at("violation", says, false));
+        list.steps.extend(step_at("violation", says, false));
     }
-    trace.steps
+    list.steps
 }
 
-struct Trace<'a> {
+struct StepList<'a> {
     annotation: &'a Annotation,
     /// The anchor at which the code detects the broken rule, or `None` if the bytes break no rule.
     wrong: Option<&'static Anchor>,
@@ -76,10 +76,10 @@ fn step_at(id: &str, says: String, is_wrong: bool) -> Option<Step> {
     Anchor::named(id).map(|anchor| Step { anchor, says, is_wrong })
 }
 
-impl Trace<'_> {
+impl StepList<'_> {
     /// Adds a step for the anchor `id`, with the description `says`. If the lines at this anchor
     /// detect the rule that the bytes break, the step describes the broken rule instead. The result
-    /// is then `None`, and the caller must end the trace.
+    /// is then `None`, and the caller must stop adding steps.
     fn reach(&mut self, id: &str, says: impl Into<String>) -> Option<()> {
         let is_wrong = self.wrong.is_some_and(|wrong| wrong.id == id);
         let says = match (is_wrong, self.annotation.verdict.diagnostic()) {
@@ -308,7 +308,7 @@ impl Trace<'_> {
         self.reach("answer.subprotocol", field("Sec-WebSocket-Protocol"))
     }
 
-    /// Parses the head, and adds to the trace the steps that every head passes. Returns `None` if
+    /// Parses the head, and adds the steps that every head passes. Returns `None` if
     /// the head is malformed, incomplete or too large, or if its annotation doesn't keep all of the
     /// head's bytes.
     fn head(&mut self) -> Option<Head> {
