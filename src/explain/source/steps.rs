@@ -308,9 +308,9 @@ impl StepList<'_> {
         self.reach("answer.subprotocol", field("Sec-WebSocket-Protocol"))
     }
 
-    /// Parses the head, and adds the steps that every head passes. Returns `None` if
-    /// the head is malformed, incomplete or too large, or if its annotation doesn't keep all of the
-    /// head's bytes.
+    /// Parses the head, and adds the steps that every head passes. Returns `None` if the head is
+    /// malformed, incomplete or too large, or if its annotation doesn't keep all of the head's
+    /// bytes.
     fn head(&mut self) -> Option<Head> {
         let annotation = self.annotation;
         let lines = annotation.spans.iter().filter(|span| span.bits.end > span.bits.start).count();
