@@ -147,12 +147,7 @@ pub(crate) fn upgrade(
     let (permit, Admission { identity, headers }) = requester.or_refuse(admitted)?;
     // 7. The 101, with the application's own headers. Just before the 101, the connection is
     //    counted as open.
-    let response = match agreement.response_with(&headers) {
-        Ok(response) => response,
-        Err(misuse) => return Err(requester.respond_500_for_header(misuse, permit)),
-    };
-    permit.count_as_open();
-    write_response(&*requester.stream, &response, &[], limits).map_err(write_error)?;
+    let permit = requester.send_101(&agreement, &headers, permit)?;
     let stream = requester.into_stream();
     // 8. Open: after the 101, the stream carries frames.
     let mut ws = build_websocket(id, stream, buffer, request, agreement, permit, options)?;
@@ -293,6 +288,24 @@ impl Requester<'_> {
             true => Ok((permit, admission)),
             false => Err(refusal_without_room(ABOUT_TO_STOP)),
         }
+    }
+
+    /// Counts the connection as open, and sends the 101 with the application's own `headers`. If one
+    /// of them is invalid or reserved, the client receives a 500 instead. Returns the permit.
+    #[inline(never)]
+    fn send_101(
+        &self,
+        agreement: &Agreement,
+        headers: &[(String, String)],
+        permit: Permit,
+    ) -> Result<Permit> {
+        let response = match agreement.response_with(headers) {
+            Ok(response) => response,
+            Err(misuse) => return Err(self.respond_500_for_header(misuse, permit)),
+        };
+        permit.count_as_open();
+        write_response(&*self.stream, &response, &[], self.limits).map_err(write_error)?;
+        Ok(permit)
     }
 
     /// Responds with a 500, because a header that the application wants in the 101 is invalid or
