@@ -163,7 +163,7 @@ pub use server::running_server::RunningServer;
 #[doc(inline)]
 pub use server::server::Server;
 #[doc(inline)]
-pub use transport::explainer::Explainer;
+pub use transport::annotation_printer::Explainer;
 #[doc(inline)]
 pub use transport::listener::Listener;
 #[doc(inline)]

@@ -105,7 +105,7 @@ pub struct MessageWriter<'a> {
     /// continuation for the others.
     opcode: Opcode,
     finished: bool,
-    /// Makes the writer `!Send`: `OpenMessage` identifies a message's owner by its thread, so the
+    /// Makes the writer `!Send`: `MessageLock` identifies its holder by the thread, so the
     /// writer must stay in the thread that created it.
     _stays_in_its_thread: PhantomData<*const ()>,
 }
@@ -119,7 +119,7 @@ impl<'a> MessageWriter<'a> {
         // Messages that were fed earlier go out now, so that they needn't wait for the end of this
         // message.
         write_half.write(&mut encoder, &[])?;
-        write_half.message.open();
+        write_half.message_lock.take();
         drop(encoder);
         let writer = MessageWriter {
             write_half,
@@ -159,7 +159,7 @@ impl<'a> MessageWriter<'a> {
         let after_batch = encoder.fragment(self.opcode, &self.bytes, fin)?;
         self.write_half.write(&mut encoder, after_batch)?;
         drop(encoder);
-        self.write_half.message.note_fragment_sent();
+        self.write_half.message_lock.note_fragment_sent();
         self.opcode = Opcode::Continuation;
         self.bytes.clear();
         self.write_half.flush_pending_control()
@@ -208,7 +208,7 @@ impl Drop for MessageWriter<'_> {
         }
         // This must come after the request for the Close, because from here on another thread may
         // begin a message.
-        self.write_half.message.close();
+        self.write_half.message_lock.release();
         // This may write a Close that waited for this message, so the stream may panic here, too.
         let _ = catch_unwind(AssertUnwindSafe(|| self.write_half.advance_close()));
     }

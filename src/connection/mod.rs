@@ -22,7 +22,7 @@
 //! | `counters.rs` | What does a server count, and what does each connection count? |
 //! | `pending_control.rs` | Which control frames wait for the thread that holds the write lock? |
 //! | `closing_state.rs` | Who ends a connection, how, and how long may each step take? |
-//! | `open_message.rs` | What waits while a message is written piece by piece? |
+//! | `message_lock.rs` | What waits while a message is written piece by piece? |
 //! | `outbox/queue.rs` | How do many threads put messages into a queue, and one thread take them out? |
 //! | `write_half.rs` | What do the threads of a connection share, and who waits for whom? |
 //! | `sender.rs` | How do other threads send? |
@@ -39,8 +39,8 @@ pub(crate) mod closing_state;
 pub(crate) mod counters;
 pub(crate) mod keepalive;
 pub(crate) mod limits;
+pub(crate) mod message_lock;
 pub(crate) mod message_stream;
-pub(crate) mod open_message;
 pub(crate) mod os_thread_limits;
 pub(crate) mod outbox;
 pub(crate) mod pending_control;

@@ -27,7 +27,7 @@ use crate::frames::close::Close;
 use crate::frames::decoder::{Decoder, Event};
 use crate::frames::message::{Message, MessageKind};
 use crate::transport::deadline::Deadline;
-use crate::transport::lingering_close::RenewableDeadline;
+use crate::transport::renewable_deadline::RenewableDeadline;
 use crate::transport::stream::{is_part_of_record, is_timeout};
 
 /// The shortest read timeout, for fetching only bytes that have already arrived. It can't be zero,

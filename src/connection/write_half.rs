@@ -30,7 +30,7 @@ use super::closing_state::{
 };
 use super::counters::ConnectionCounts;
 use super::limits::Limits;
-use super::open_message::OpenMessage;
+use super::message_lock::MessageLock;
 use super::outbox::queue::OutboxQueues;
 use super::pending_control::{PendingControl, PendingControlFrames};
 use crate::diagnostic::misuse::Misuse;
@@ -41,9 +41,10 @@ use crate::frames::encoder::Encoder;
 use crate::frames::header::Role;
 use crate::frames::message::Message;
 use crate::transport::deadline::Deadline;
-use crate::transport::lingering_close::{RenewableDeadline, await_peer_eof, lingering_close};
+use crate::transport::lingering_close::{await_peer_eof, lingering_close};
 use crate::transport::lock::lock;
 use crate::transport::min_write_rate::{per_call_timeout, write_error, write_with_min_rate};
+use crate::transport::renewable_deadline::RenewableDeadline;
 use crate::transport::stream::{Stream, is_timeout};
 
 /// The size, in bytes, from which `feed` writes a borrowed payload at once. Copying a smaller
@@ -69,7 +70,7 @@ pub(crate) struct WriteHalf {
     pub(crate) traffic: ConnectionCounts,
     encoder: Mutex<Encoder>,
     pending: PendingControl,
-    pub(crate) message: OpenMessage,
+    pub(crate) message_lock: MessageLock,
     pub(crate) closing: ClosingState,
     /// Whether the reading thread waits in `recv` for the peer's bytes. If it does, the handler
     /// isn't preparing a reply, so a stopping server needn't wait for one.
@@ -103,7 +104,7 @@ impl WriteHalf {
             traffic,
             encoder: Mutex::new(encoder),
             pending: PendingControl::default(),
-            message: OpenMessage::default(),
+            message_lock: MessageLock::default(),
             closing: ClosingState::default(),
             waits_in_recv: AtomicBool::new(false),
             others_may_close: AtomicBool::new(false),
@@ -335,7 +336,7 @@ impl WriteHalf {
         self.outboxes.close();
         // A peer that has closed no longer needs the rest of a message.
         let waits_for_message =
-            self.message.is_open() && self.closing.peer_side() == PeerSide::Open;
+            self.message_lock.is_held() && self.closing.peer_side() == PeerSide::Open;
         if !waits_for_message && self.outboxes.are_all_sent() {
             self.handle_event(ClosingEvent::Drained);
         }
@@ -395,7 +396,7 @@ impl WriteHalf {
     pub(crate) fn free_idle_memory(&self) -> Result<()> {
         // An open message still needs the compressor's memory.
         if let Some(mut encoder) = self.try_lock()
-            && !self.message.is_open()
+            && !self.message_lock.is_held()
         {
             encoder.free_idle_memory();
         }
@@ -686,7 +687,7 @@ impl WriteHalf {
     #[inline]
     fn lock_between_messages(&self, is_new: bool) -> Result<MutexGuard<'_, Encoder>> {
         let encoder = self.lock();
-        match self.message.is_open() {
+        match self.message_lock.is_held() {
             false => Ok(encoder),
             true => self.wait_between_messages(encoder, is_new),
         }
@@ -704,10 +705,10 @@ impl WriteHalf {
         is_new: bool,
     ) -> Result<MutexGuard<'a, Encoder>> {
         let mut stall = StallDetector::new(self.limits.write);
-        while self.message.is_open() && !encoder.is_closed() {
+        while self.message_lock.is_held() && !encoder.is_closed() {
             drop(encoder);
             self.flush_pending_control()?;
-            self.message.wait_until_none_is_open(PROGRESS_CHECK_INTERVAL)?;
+            self.message_lock.wait_until_released(PROGRESS_CHECK_INTERVAL)?;
             self.fail_if_ended_without_our_close()?;
             if is_new && self.closing.refuses_messages() {
                 return Err(Error::Closed);
@@ -725,7 +726,7 @@ impl WriteHalf {
     /// the write lock is free, this also writes the encoder's batch, and sends the pending pong and
     /// Close, if any.
     pub(crate) fn has_stalled(&self, stall: &mut StallDetector) -> bool {
-        let sent = self.traffic.messages_sent() + self.message.fragments_sent();
+        let sent = self.traffic.messages_sent() + self.message_lock.fragments_sent();
         stall.has_stalled(sent, self.is_writing())
     }
 

@@ -30,7 +30,7 @@
 //! | `annotation.rs` | What does an explanation of a head or a frame contain? |
 //! | `heads/header_glossary.rs` | What is each header field of a handshake for? |
 //! | `heads/extensions.rs` | Which extensions does the client offer, and which does the server accept? |
-//! | `heads/head_lines.rs` | What does each line of a head say? |
+//! | `heads/line_spans.rs` | What does each line of a head say? |
 //! | `heads/body_end.rs` | Where does the body of a plain HTTP message end? |
 //! | `heads/head_explainer.rs` | Where does a head end, and what is decided about it? |
 //! | `frames/payload_decoder.rs` | How is a payload decoded, and where is it wrong? |

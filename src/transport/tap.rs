@@ -13,7 +13,7 @@
 //!   the response decides how to explain the bytes after it in both directions. After the
 //!   handshake, the reading thread never waits for a write.
 //! - The tap calls the sink in the connection's own threads, so the sink must not block. That's why
-//!   an [`Explainer`](super::explainer::Explainer) has a queue.
+//!   an [`Explainer`](super::annotation_printer::Explainer) has a queue.
 //! - If explaining panics, the explanations stop, and the connection continues.
 
 use std::io::{self, IoSlice};

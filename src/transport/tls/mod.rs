@@ -13,13 +13,16 @@
 //! | file | the question it answers |
 //! |---|---|
 //! | `tls_stream.rs` | How do a reader and a writer share one TLS connection, so that neither waits for the other's system call? |
+//! | `handshake_errors.rs` | Why did a TLS handshake fail? |
 //! | `certificates.rs` | Which certificate does a server show, and which does a client trust? (feature `tls`; without it `absent.rs`) |
 
 pub(crate) mod certificates;
+pub(crate) mod handshake_errors;
 pub(crate) mod tls_stream;
 
 pub use self::certificates::Tls;
-pub(crate) use self::certificates::{ClientConfig, TrustedRoots, late_alert};
+pub(crate) use self::certificates::{ClientConfig, TrustedRoots};
+pub(crate) use self::handshake_errors::late_alert;
 
 /// Generates the certificates for this module's tests, with the same code as the example `secure`.
 #[cfg(test)]
