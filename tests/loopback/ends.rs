@@ -11,7 +11,7 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ws101::{Client, Error, Limits, MessageKind, PreparedMessage, Server, Stream, connect};
+use ws101::{Client, Error, Limits, MessageKind, PreparedMessage, Sender, Server, Stream, connect};
 
 use crate::support::{
     BOTH_SIDES, Frame, PATIENCE, Peer, Side, echo_handler, masked, open, request, run, serve,
@@ -584,6 +584,43 @@ fn nothing_is_sent_and_no_thread_waits_for_a_message_after_an_abort() {
         assert_eq!(left, 0, "{side:?}");
         drop(wire);
     }
+}
+
+/// A stream over which the connection is aborted during a write, which succeeds all the same.
+struct AbortedInWrite {
+    request: Mutex<io::Cursor<Vec<u8>>>,
+    aborts: Arc<Mutex<Option<Sender>>>,
+    writes: Arc<AtomicUsize>,
+}
+
+impl Stream for AbortedInWrite {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        io::Read::read(&mut *self.request.lock().unwrap(), into)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        if let Some(sender) = self.aborts.lock().unwrap().take() {
+            sender.abort();
+        }
+        self.writes.fetch_add(1, SeqCst);
+        Ok(slices.iter().map(|slice| slice.len()).sum())
+    }
+
+    neither_timeouts_nor_shutdown!();
+}
+
+#[test]
+fn no_ping_is_sent_after_an_abort_that_came_in_the_middle_of_a_write() {
+    let (aborts, writes) = (Arc::new(Mutex::new(None)), Arc::<AtomicUsize>::default());
+    let request = Mutex::new(io::Cursor::new(request(&[]).into()));
+    let stream = AbortedInWrite { request, aborts: aborts.clone(), writes: writes.clone() };
+    let mut ws = Server::without_listener().accept(stream).unwrap();
+    *aborts.lock().unwrap() = Some(ws.sender());
+    let _ = ws.send("x");
+    let before = writes.load(SeqCst);
+    let pinged = ws.ping();
+    assert!(matches!(pinged, Err(Error::Closed)), "{pinged:?}");
+    assert_eq!(writes.load(SeqCst), before, "nothing is sent");
 }
 
 #[test]
