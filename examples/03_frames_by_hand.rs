@@ -21,7 +21,7 @@ mod help;
 
 use ws101::explain::conversation::explain_frames;
 use ws101::explain::heads::Settings;
-use ws101::explain::print::{Style, annotation};
+use ws101::explain::text::{Style, annotation};
 use ws101::frames::header::Role;
 
 /// A masked "Hello", as RFC 6455 §5.7 prints it.

@@ -27,7 +27,7 @@ use std::thread;
 use std::time::Duration;
 
 use ws101::explain::annotation::Annotation;
-use ws101::explain::print::Style;
+use ws101::explain::text::Style;
 use ws101::frames::header::Role;
 use ws101::{Explainer, Result, Stream, Tap};
 

@@ -29,11 +29,11 @@ use std::process::ExitCode;
 
 use ws101::explain::annotation::{Annotation, AnnotationKind};
 use ws101::explain::heads::Settings;
-use ws101::explain::print::{Style, annotation, wrap};
 use ws101::explain::saved_conversation::{self, Turn};
 use ws101::explain::source::anchors::Anchor;
 use ws101::explain::source::deciding_anchor;
 use ws101::explain::source::steps::steps;
+use ws101::explain::text::{Style, annotation, wrap};
 use ws101::frames::header::Role;
 use ws101::handshake::deflate_params::DeflateParams;
 

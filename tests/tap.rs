@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use ws101::explain::annotation::{Annotation, AnnotationKind, Verdict};
-use ws101::explain::print::Style;
+use ws101::explain::text::Style;
 use ws101::frames::header::Role;
 use ws101::{Client, Explainer, Server, Stream, Tap};
 

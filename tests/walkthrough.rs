@@ -30,7 +30,7 @@ use std::process::Command;
 use ws101::explain::annotation::Annotation;
 use ws101::explain::conversation::{Conversation, explain_frames};
 use ws101::explain::heads::Settings;
-use ws101::explain::print::{Style, annotation};
+use ws101::explain::text::{Style, annotation};
 use ws101::frames::header::Role;
 use ws101::handshake::origin::Origins;
 

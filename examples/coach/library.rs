@@ -4,7 +4,7 @@
 pub use ws101::explain::annotation::Annotation;
 pub use ws101::explain::conversation::Conversation;
 pub use ws101::explain::heads::Settings;
-pub use ws101::explain::print::{Style, annotation};
+pub use ws101::explain::text::{Style, annotation};
 pub use ws101::frames::header::{
     FIN, LENGTH, LENGTH_IN_16_BITS, LENGTH_IN_64_BITS, MASK, OPCODE, RSV1, RSV2_RSV3, Role,
     header_length, length_bytes,

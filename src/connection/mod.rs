@@ -26,7 +26,7 @@
 //! | `outbox/queue.rs` | How do many threads put messages into a queue, and one thread take them out? |
 //! | `write_half.rs` | What do the threads of a connection share, and who waits for whom? |
 //! | `sender.rs` | How do other threads send? |
-//! | `os_thread_limits.rs` | How many threads may this process still start? |
+//! | `thread_budget.rs` | How many threads may this process still start? |
 //! | `outbox/outbox.rs` | How does a thread send to a peer that may be slow? |
 //! | `close_guard.rs` | What closes a connection when its `WebSocket` is dropped? |
 //! | `keepalive.rs` | Is the peer still there? |
@@ -41,10 +41,10 @@ pub(crate) mod keepalive;
 pub(crate) mod limits;
 pub(crate) mod message_lock;
 pub(crate) mod message_stream;
-pub(crate) mod os_thread_limits;
 pub(crate) mod outbox;
 pub(crate) mod pending_control;
 pub(crate) mod read_half;
 pub(crate) mod sender;
+pub(crate) mod thread_budget;
 pub(crate) mod websocket;
 pub(crate) mod write_half;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!                   ┌► heads ──┐
-//! bytes ─► conversation        ├─► annotation ─► print ─► a terminal
+//! bytes ─► conversation        ├─► annotation ─► text ─► a terminal
 //!                   └► frames ─┘     │        └► json ──► a page
 //!                                    └► source: the code behind each byte
 //! ```
@@ -10,7 +10,7 @@
 //! ```
 //! use ws101::explain::conversation::explain_frames;
 //! use ws101::explain::heads::Settings;
-//! use ws101::explain::print::{Style, annotation};
+//! use ws101::explain::text::{Style, annotation};
 //! use ws101::frames::header::Role;
 //!
 //! let told = explain_frames(b"\x81\x05Hello", Role::Server, &Settings::default());
@@ -30,7 +30,7 @@
 //! | `annotation.rs` | What does an explanation of a head or a frame contain? |
 //! | `heads/header_glossary.rs` | What is each header field of a handshake for? |
 //! | `heads/extensions.rs` | Which extensions does the client offer, and which does the server accept? |
-//! | `heads/line_spans.rs` | What does each line of a head say? |
+//! | `heads/head_lines.rs` | What does each line of a head say? |
 //! | `heads/body_end.rs` | Where does the body of a plain HTTP message end? |
 //! | `heads/head_explainer.rs` | Where does a head end, and what is decided about it? |
 //! | `frames/payload_decoder.rs` | How is a payload decoded, and where is it wrong? |
@@ -45,13 +45,13 @@
 //! | `source/deciding_anchor.rs` | Which anchor belongs to a field or a verdict? |
 //! | `source/steps.rs` | Which source lines handle a head or a frame, step by step? |
 //! | `json.rs` | How is an annotation written as JSON, for a page? |
-//! | `print.rs` | How is an annotation printed on a terminal? |
+//! | `text.rs` | How is an annotation printed on a terminal? |
 
 pub mod annotation;
 pub mod conversation;
 pub mod frames;
 pub mod heads;
 pub mod json;
-pub mod print;
 pub mod saved_conversation;
 pub mod source;
+pub mod text;

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::connection::os_thread_limits::{Purpose, spawn};
+use crate::connection::thread_budget::{Purpose, spawn};
 use crate::transport::lock::lock;
 
 /// The maximum number of idle threads in a pool: enough for a burst of clients that come and go

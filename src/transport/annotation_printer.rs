@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::deadline::Deadline;
 use crate::explain::annotation::Annotation;
-use crate::explain::print::{Style, annotation as lines};
+use crate::explain::text::{Style, annotation as lines};
 
 /// The maximum number of queued annotations. While the queue is full, the explainer drops new
 /// annotations.

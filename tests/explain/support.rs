@@ -6,7 +6,7 @@ use ws101::explain::annotation::{Annotation, AnnotationKind, Verdict};
 use ws101::explain::frames::FrameExplainer;
 use ws101::explain::heads::Settings;
 use ws101::explain::json;
-use ws101::explain::print::{Style, annotation as print};
+use ws101::explain::text::{Style, annotation as print};
 use ws101::frames::assembler::Bounds;
 use ws101::frames::buffer::Buffer;
 use ws101::frames::decoder::{Decoder, Event};

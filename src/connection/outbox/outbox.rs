@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use super::queue::{Backlog, Queue};
-use crate::connection::os_thread_limits::{Purpose, spawn};
+use crate::connection::thread_budget::{Purpose, spawn};
 use crate::connection::write_half::WriteHalf;
 use crate::error::Result;
 use crate::frames::message::AsMessage;

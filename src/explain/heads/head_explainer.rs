@@ -12,7 +12,7 @@
 
 use super::body_end::{Body, opens_tunnel};
 use super::extensions::{Agreed, Negotiation, Offers};
-use super::line_spans;
+use super::head_lines;
 use crate::diagnostic::{Diagnostic, quote};
 use crate::explain::annotation::{Annotation, AnnotationKind, MAX_SHOWN, Span, Verdict};
 use crate::frames::assembler::Bounds;
@@ -185,7 +185,7 @@ pub fn request(
         }
     };
     let negotiation = Negotiation::Offers { settings: rules.deflate.as_ref(), is_taken: false };
-    let spans = line_spans::spans(AnnotationKind::Request, bytes, None, negotiation);
+    let spans = head_lines::spans(AnnotationKind::Request, bytes, None, negotiation);
     (
         annotation(Role::Client, AnnotationKind::Request, start, title, bytes, spans, verdict),
         asked,
@@ -244,7 +244,7 @@ pub fn response(
     let offers = asked.map_or(&none, |asked| &asked.offers);
     let negotiation = Negotiation::of_answer(head.ok().as_ref(), offers, asked.is_some());
     let key = asked.map(|asked| asked.key().unwrap_or_default());
-    let spans = line_spans::spans(AnnotationKind::Response, bytes, key, negotiation);
+    let spans = head_lines::spans(AnnotationKind::Response, bytes, key, negotiation);
     (
         annotation(Role::Server, AnnotationKind::Response, start, title, bytes, spans, verdict),
         follows,

@@ -5,7 +5,7 @@ use ws101::explain::annotation::{Annotation, AnnotationKind, Verdict};
 use ws101::explain::conversation::{Conversation, explain_frames};
 use ws101::explain::heads::Settings;
 use ws101::explain::json;
-use ws101::explain::print::{Style, annotation as print};
+use ws101::explain::text::{Style, annotation as print};
 use ws101::frames::assembler::Bounds;
 use ws101::frames::header::Role;
 
