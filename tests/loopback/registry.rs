@@ -653,8 +653,10 @@ fn a_close_that_came_in_time_counts_however_late_recv_reads_it() {
             Ok(())
         },
     );
-    let mut peer = server.open();
-    peer.write(masked(0x81, "work"));
+    let mut peer = server.dial();
+    // The first message comes with the request, because the deadline begins with the connection.
+    peer.write([request(&[]).into_bytes(), masked(0x81, "work")].concat());
+    assert_eq!(peer.read_response().status, 101);
     assert_eq!(peer.read_frame().first, 0x88);
     peer.write([masked(0x81, "more work"), masked(0x88, [3, 233])].concat());
     // The deadline of closing passes before anybody looks.
