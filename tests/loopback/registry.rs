@@ -10,7 +10,9 @@ use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ws101::{Error, Limits, MessageKind, PreparedMessage, Refusal, Response, Server, Stream};
+use ws101::{
+    Error, Handle, Limits, MessageKind, PreparedMessage, Refusal, Response, Server, Stream,
+};
 
 use crate::support::{
     PATIENCE, Peer, Running, echo, echo_handler, head, in_memory, masked, request, run, serve,
@@ -359,6 +361,59 @@ fn a_server_that_stops_without_grace_still_sends_each_client_a_close() {
         let close = peer.read_frame();
         assert_eq!((close.first, &close.payload[..2]), (0x88, &[3, 233][..]));
     }
+}
+
+/// A stream whose writes end only a little after its server has begun to stop.
+struct LongWrite {
+    stream: Arc<dyn Stream>,
+    server: Handle,
+    is_open: AtomicBool,
+}
+
+impl Stream for LongWrite {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(into)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let count = self.stream.write(slices)?;
+        // The first write is the 101.
+        if self.is_open.swap(true, SeqCst) {
+            while self.server.is_accepting() {
+                thread::yield_now();
+            }
+            thread::sleep(Duration::from_millis(3));
+        }
+        Ok(count)
+    }
+
+    timeouts_and_shutdown_of!(stream);
+}
+
+#[test]
+fn a_server_that_stops_without_grace_sends_a_close_though_another_thread_is_about_to_end_its_write()
+{
+    let gets_a_close = || {
+        let wrap = |server: Server| {
+            let handle = server.handle();
+            server.wrap_stream(move |stream| -> Arc<dyn Stream> {
+                let (server, is_open) = (handle.clone(), AtomicBool::new(false));
+                Arc::new(LongWrite { stream, server, is_open })
+            })
+        };
+        let server = serve(wrap, |mut ws| {
+            ws.send("a write that takes long")?;
+            ws.recv().map(drop)
+        });
+        let mut peer = server.open();
+        assert_eq!(peer.read_frame().first, 0x81);
+        server.stop(Duration::ZERO).unwrap();
+        let mut rest = Vec::new();
+        peer.stream.read_to_end(&mut rest).unwrap();
+        rest.first() == Some(&0x88)
+    };
+    // The server waits 10 ms for the write. On a busy machine, that isn't always enough.
+    assert!((0..20).any(|_| gets_a_close()));
 }
 
 /// A stream whose first write waits until the test lets it go on.
