@@ -623,7 +623,7 @@ fn a_stream_that_panics_as_a_stopping_server_closes_it_ends_neither_serve_nor_th
 
 #[test]
 fn what_if_the_server_stops_with_hundreds_of_clients_that_read_nothing() {
-    const MANY: usize = 400;
+    const MANY: usize = 200;
     let is_on = Arc::new(AtomicBool::new(false));
     let brake = is_on.clone();
     let wrap = move |stream| -> Arc<dyn Stream> {
@@ -635,7 +635,7 @@ fn what_if_the_server_stops_with_hundreds_of_clients_that_read_nothing() {
     is_on.store(true, SeqCst);
     let start = Instant::now();
     server.stop(SOON).unwrap();
-    // Ten milliseconds each would be four seconds.
+    // Ten milliseconds each would be four seconds, because each is asked to close twice.
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     drop(peers);
 }
