@@ -698,7 +698,8 @@ fn a_tunnel_passes_small_pieces_on_at_once() {
         });
         start.elapsed()
     };
-    assert!((0..5).any(|_| time() < Duration::from_millis(700)));
+    // (On a busy machine, the first of these times may be long for another reason.)
+    assert!((0..20).any(|_| time() < Duration::from_millis(700)));
 }
 
 #[cfg(target_os = "linux")]

@@ -274,16 +274,21 @@ impl WriteHalf {
     }
 
     /// Requests our Close and sends it if it's due, but waits only about 10 ms if the peer's
-    /// buffers are full. A server uses this when it drains or stops, because slow peers mustn't
-    /// hold up thousands of connections. Bytes that don't go out in this time stay in the encoder's
-    /// batch, for the next thread that writes.
+    /// buffers are full or another thread holds the write lock. A server uses this when it drains
+    /// or stops, because slow peers mustn't hold up thousands of connections. Bytes that don't go
+    /// out in this time stay in the encoder's batch, for the next thread that writes.
     pub(crate) fn request_close_briefly(&self, request: CloseRequest) {
         self.handle_event(ClosingEvent::CloseRequested(request));
         self.make_close_pending_if_due();
         if !matches!(self.closing.our_side(), OurSide::Due(_)) {
             return;
         }
-        let Some(mut encoder) = self.try_lock() else { return };
+        let Some(mut encoder) = self.try_lock() else {
+            // The thread that holds the lock sends the Close. The caller may then abort the
+            // connection at once, so this waits until the Close is sent.
+            self.ending.wait_until_close_is_sent(BULK_CLOSE_TIMEOUT);
+            return;
+        };
         let _ = self.stream.set_write_timeout(BULK_CLOSE_TIMEOUT);
         let is_out =
             self.encode_pending_control(&mut encoder).is_ok() && self.write_some(&mut encoder);

@@ -219,14 +219,19 @@ def cve_2026_54274(server):
     assert server.memory() - before < 4 * MIB, f"{server.memory() - before} bytes"
 
 
+def rests(server):
+    busy = server.seconds()
+    time.sleep(1)
+    return server.seconds() - busy < 0.3
+
+
 def unread(server, data):
     before = server.memory()
     with Client(server) as client:
         taken = client.send_unread(data, 256 * MIB)
         assert taken < 256 * MIB, "the server takes all, though none of its answers is read"
-        busy = server.seconds()
-        time.sleep(1)
-        assert server.seconds() - busy < 0.3, "the server waits in a busy loop"
+        # A slow server may still be at work. One in a busy loop never rests.
+        assert any(rests(server) for _ in range(20)), "the server waits in a busy loop"
     assert server.memory() - before < 2 * MIB + 4 * len(data), f"{server.memory() - before} bytes"
 
 

@@ -48,6 +48,8 @@ struct State {
     wire: Box<dyn Wire>,
     plan: Vec<(Direction, usize, Fault)>,
     passed: [usize; 2],
+    /// The same, when we shut down our side.
+    passed_by_our_end: Option<[usize; 2]>,
     timeouts: [Duration; 2],
     /// What a direction says from now on.
     forever: [Option<Fault>; 2],
@@ -63,6 +65,7 @@ impl Faulty {
                 wire: Box::new(wire),
                 plan: plan.to_vec(),
                 passed: [0; 2],
+                passed_by_our_end: None,
                 timeouts: [Duration::MAX; 2],
                 forever: [None; 2],
                 shut: [false; 2],
@@ -74,6 +77,13 @@ impl Faulty {
     /// How many bytes have passed in a direction.
     pub fn passed(&self, direction: Direction) -> usize {
         self.state.lock().unwrap().passed[direction as usize]
+    }
+
+    /// How many bytes have passed in a direction before we shut down our side. After that, we read
+    /// for only a short time.
+    pub fn passed_by_our_end(&self, direction: Direction) -> usize {
+        let state = self.state.lock().unwrap();
+        state.passed_by_our_end.expect("we have shut down our side")[direction as usize]
     }
 
     /// What the peer has heard.
@@ -183,6 +193,10 @@ impl Stream for Faulty {
 
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         let mut state = self.state.lock().unwrap();
+        if how != Shutdown::Read {
+            let passed = state.passed;
+            state.passed_by_our_end.get_or_insert(passed);
+        }
         state.shut[Read as usize] |= how != Shutdown::Write;
         state.shut[Write as usize] |= how != Shutdown::Read;
         Ok(())

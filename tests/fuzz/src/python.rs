@@ -21,7 +21,7 @@ use crate::{Heard, hear, role};
 /// wsproto has no limits: it leaves them to its caller.
 const BOUNDS: Bounds = Bounds { max_message: u64::MAX, max_fragments: u64::MAX };
 /// An answer that has not come by then won't.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What wsproto says to a close code that it doesn't know.
 const UNKNOWN_CODE: &str = "CLOSE with unknown reserved code";
