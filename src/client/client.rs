@@ -392,7 +392,11 @@ fn read_answer_head(
         let bad_head = |refusal| HandshakeError::bad_head(&refusal, begins_as_http);
         let length = head.map_err(|why| match why {
             NoHead::Bad(refusal) => bad_head(refusal).into(),
-            NoHead::Late => Error::PeerTimeout,
+            NoHead::Late if begins_as_http => Error::PeerTimeout,
+            NoHead::Late => {
+                let seen = format!("{}, then no end of a head in time", quote(buffer.unread()));
+                HandshakeError::not_http(seen).into()
+            }
             // A restarting server may close the stream before or during its response. That counts
             // as a lost connection, not as bad HTTP.
             NoHead::Ended if begins_as_http => InHandshake::mark(ErrorKind::UnexpectedEof.into()),
