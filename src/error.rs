@@ -46,7 +46,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// | `ConnectionLost` | opening, receiving, sending, `close` | the network's or the peer's; or this end aborted the connection | yes, over a new connection, after a while |
 /// | `PeerTimeout` | opening, receiving, `close` | the peer's or the network's | yes, over a new connection, after a while |
 /// | `BytesLost` | `close` | the peer's, which has stopped reading | yes, over a new connection: send the last messages again |
-/// | `WriteTimeout` | opening, receiving (which answers pings), sending, `close` | the peer's, which reads too slowly; or this end's, which sends too much or doesn't finish a message | yes, sending less; over a new connection if the peer reads too slowly |
+/// | `WriteTimeout` | opening, receiving (also if another thread's write was too slow), sending, `close` | the peer's, which reads too slowly; or this end's, which sends too much or doesn't finish a message | yes, sending less; over a new connection if the peer reads too slowly |
 /// | `TimedOut` | `recv_timeout` | no fault | yes, at once: call it again |
 /// | `Other` | the handler's own code | the handler's | depends on the handler's error |
 ///
