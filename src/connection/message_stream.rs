@@ -172,7 +172,8 @@ impl Write for MessageWriter<'_> {
         let piece = &bytes[..bytes.len().min(FRAGMENT_SIZE)];
         let gathered = match self.kind {
             MessageKind::Text => {
-                self.text.push(piece).map_err(|_| crate::Error::from(Misuse::NotUtf8))?;
+                // `io::Write` demands that a failed write has written nothing.
+                self.text.push_whole(piece).map_err(|_| crate::Error::from(Misuse::NotUtf8))?;
                 self.text.complete_length()
             }
             MessageKind::Binary => {
