@@ -156,8 +156,10 @@ impl Client {
     }
 
     /// Wraps the connection's stream in your own stream, such as a meter, a throttle, or a [`Tap`]
-    /// that explains the bytes. Over TLS, the wrapper sees the plaintext. There is only one
-    /// wrapper: a later call to this function or to [`explain`](Client::explain) replaces it.
+    /// that explains the bytes. Over TLS, the wrapper sees the plaintext. The server's address is
+    /// the one that the wrapper's [`peer`](Stream::peer) returns. If that is `None`, the client uses
+    /// the connected stream's address. There is only one wrapper: a later call to this function or
+    /// to [`explain`](Client::explain) replaces it.
     pub fn wrap_stream(
         mut self,
         wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,
@@ -261,6 +263,9 @@ impl Client {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let PreparedHandshake { trust, request, key, .. } = prepared;
         let limits = &self.limits;
+        // The operating system forgets the server's address when the server resets the connection,
+        // and the application's own stream may not know it.
+        let peer = stream.peer();
         // 1. TLS, which verifies the server's certificate; then the application's own stream.
         let stream = match trust {
             None => stream,
@@ -306,7 +311,7 @@ impl Client {
         let write_half = WriteHalf::new(id, stream, encoder, limits, traffic);
         log::info!("{id} connected to {}", quote(self.url_without_query()));
         let mut request = Box::new(Request::parse(&request)?);
-        request.set_peer(write_half.stream.peer(), Vec::new());
+        request.set_peer(write_half.stream.peer().or(peer), Vec::new());
         let close_guard = CloseGuard::new(write_half, None, request);
         let decoder = Decoder::new(Role::Client, limits.message_bounds(), buffer)
             .inflating(inflater)
