@@ -42,11 +42,11 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// | `Tls` | opening, over TLS; `Tls::from_pem_files` and `Tls::from_pem` | the certificate's, or the peer's | not without a change |
 /// | `Violation` | receiving, `close` | the peer's | over a new connection, but the peer will probably do the same again |
 /// | `Misuse` | any call | the caller's | no: change the program |
-/// | `Closed` | sending, `close` | no fault: the connection was closing or had ended | over a new connection |
+/// | `Closed` | sending, `close`, reading from a `MessageReader` | no fault: the connection was closing or had ended | over a new connection |
 /// | `ConnectionLost` | opening, receiving, sending, `close` | the network's or the peer's; or this end aborted the connection | yes, over a new connection, after a while |
 /// | `PeerTimeout` | opening, receiving, `close` | the peer's or the network's | yes, over a new connection, after a while |
 /// | `BytesLost` | `close` | the peer's, which has stopped reading | yes, over a new connection: send the last messages again |
-/// | `WriteTimeout` | opening, receiving (which answers pings), sending, `close` | the peer's, which reads too slowly; or this end's, which sends too much or doesn't finish a message | yes, sending less; over a new connection if the peer reads too slowly |
+/// | `WriteTimeout` | opening, receiving (also if another thread's write was too slow), sending, `close` | the peer's, which reads too slowly; or this end's, which sends too much or doesn't finish a message | yes, sending less; over a new connection if the peer reads too slowly |
 /// | `TimedOut` | `recv_timeout` | no fault | yes, at once: call it again |
 /// | `Other` | the handler's own code | the handler's | depends on the handler's error |
 ///
@@ -117,7 +117,8 @@ pub enum Error {
     /// The caller asked for something that the protocol or this build doesn't allow. The call sent
     /// nothing that the caller passed to it.
     Misuse(Misuse),
-    /// The connection is closing or has ended, so the caller's message or Close wasn't sent.
+    /// The connection is closing or has ended, so the caller's message or Close wasn't sent, or the
+    /// peer has closed before the end of a message that the caller was reading piece by piece.
     Closed,
     /// The connection ended without a Close frame, or before the WebSocket handshake was complete.
     ConnectionLost(io::Error),
@@ -194,8 +195,9 @@ impl fmt::Display for Error {
             }
             Error::Misuse(misuse) => misuse.fmt(f),
             Error::Closed => f.write_str(
-                "the connection is closed, so nothing can be sent\n  usual cause: `recv` has returned `None` or an \
-                 error, or another thread has closed\n  fix: stop sending then, or connect again",
+                "the connection is closed, so no message can be sent, or read to its end\n  usual cause: `recv` has \
+                 returned `None` or an error, or the peer or another thread has closed\n  fix: stop then, or \
+                 connect again",
             ),
             Error::ConnectionLost(error) if error.get_ref().is_some_and(|e| e.is::<InHandshake>()) => {
                 write!(

@@ -157,8 +157,10 @@ impl Client {
     }
 
     /// Wraps the connection's stream in your own stream, such as a meter, a throttle, or a [`Tap`]
-    /// that explains the bytes. Over TLS, the wrapper sees the plaintext. There is only one
-    /// wrapper: a later call to this function or to [`explain`](Client::explain) replaces it.
+    /// that explains the bytes. Over TLS, the wrapper sees the plaintext. The server's address is
+    /// the one that the wrapper's [`peer`](Stream::peer) returns. If that is `None`, the client uses
+    /// the connected stream's address. There is only one wrapper: a later call to this function or
+    /// to [`explain`](Client::explain) replaces it.
     pub fn wrap_stream(
         mut self,
         wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,
@@ -262,6 +264,9 @@ impl Client {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let PreparedHandshake { trust, request, key, .. } = prepared;
         let limits = &self.limits;
+        // The operating system forgets the server's address when the server resets the connection,
+        // and the application's own stream may not know it.
+        let peer = stream.peer();
         // 1. TLS, which verifies the server's certificate; then the application's own stream.
         let stream = match trust {
             None => stream,
@@ -307,7 +312,7 @@ impl Client {
         let write_half = WriteHalf::new(id, stream, encoder, limits, traffic);
         log::info!("{id} connected to {}", quote(self.url_without_query()));
         let mut request = Box::new(Request::parse(&request)?);
-        request.set_peer(write_half.stream.peer(), Vec::new());
+        request.set_peer(write_half.stream.peer().or(peer), Vec::new());
         let close_guard = CloseGuard::new(write_half, None, request);
         let decoder = Decoder::new(Role::Client, limits.message_bounds(), buffer)
             .inflating(inflater)
@@ -393,7 +398,11 @@ fn read_answer_head(
         let bad_head = |refusal| HandshakeError::bad_head(&refusal, begins_as_http);
         let length = head.map_err(|why| match why {
             NoHead::Bad(refusal) => bad_head(refusal).into(),
-            NoHead::Late => Error::PeerTimeout,
+            NoHead::Late if begins_as_http => Error::PeerTimeout,
+            NoHead::Late => {
+                let seen = format!("{}, then no end of a head in time", quote(buffer.unread()));
+                HandshakeError::not_http(seen).into()
+            }
             // A restarting server may close the stream before or during its response. That counts
             // as a lost connection, not as bad HTTP.
             NoHead::Ended if begins_as_http => InHandshake::mark(ErrorKind::UnexpectedEof.into()),

@@ -58,8 +58,9 @@ impl Sender {
 }
 
 /// Reads a received message piece by piece, through `io::Read`. At the end of the message, `read`
-/// returns 0. If the peer's Close arrives before that, `read` fails with `UnexpectedEof`. If you
-/// drop the reader early, the next `recv` skips the rest of the message.
+/// returns 0. If the peer's Close arrives before that, `read` fails with `UnexpectedEof`, and this
+/// `io::Error` wraps [`Error::Closed`]. If you drop the reader early, the next `recv` skips the rest
+/// of the message.
 pub struct MessageReader<'a> {
     ws: &'a mut WebSocket,
     kind: MessageKind,
@@ -79,7 +80,7 @@ impl Read for MessageReader<'_> {
         while self.read == self.piece.len() && self.ws.read_half.has_more_pieces() {
             let Some((_, piece)) = self.ws.read_half.next_piece()? else {
                 // The peer has closed in the middle of the message.
-                return Err(io::ErrorKind::UnexpectedEof.into());
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, Error::Closed));
             };
             (self.piece, self.read) = (piece, 0);
         }
@@ -171,7 +172,8 @@ impl Write for MessageWriter<'_> {
         let piece = &bytes[..bytes.len().min(FRAGMENT_SIZE)];
         let gathered = match self.kind {
             MessageKind::Text => {
-                self.text.push(piece).map_err(|_| crate::Error::from(Misuse::NotUtf8))?;
+                // `io::Write` demands that a failed write has written nothing.
+                self.text.push_whole(piece).map_err(|_| crate::Error::from(Misuse::NotUtf8))?;
                 self.text.complete_length()
             }
             MessageKind::Binary => {

@@ -171,12 +171,9 @@ impl ReadHalf {
             drained = self.next_event(None).map(|_| ());
         }
         self.over = true;
-        match (drained, self.write_half.closing.our_side()) {
-            (Err(Error::ConnectionLost(_)), OurSide::Broken(WriteFailure::TooSlow, _)) => {
-                Err(Error::WriteTimeout)
-            }
-            (Err(Error::PeerTimeout), _) => Err(self.write_half.unanswered_close_error()),
-            (drained, _) => drained,
+        match drained {
+            Err(Error::PeerTimeout) => Err(self.write_half.unanswered_close_error()),
+            drained => drained,
         }
     }
 
@@ -472,9 +469,18 @@ impl ReadHalf {
         self.failed_write.take().map_or(Error::PeerTimeout, |error| *error)
     }
 
+    /// Aborts the connection after a read has failed with `error`, or has found the end of the
+    /// stream. Returns why the connection was lost: the peer was too slow for a write, perhaps for
+    /// an outbox's, or this thread's first failed write failed, or otherwise the read.
+    #[cold]
     fn abort_lost_connection(&mut self, error: io::Error) -> Error {
+        let ours = self.write_half.ending.our_side();
         self.write_half.abort();
-        self.failed_write.take().map_or(Error::ConnectionLost(error), |error| *error)
+        match self.failed_write.take() {
+            _ if matches!(ours, OurSide::Broken(WriteFailure::TooSlow, _)) => Error::WriteTimeout,
+            Some(failed) => *failed,
+            None => Error::ConnectionLost(error),
+        }
     }
 }
 

@@ -246,7 +246,9 @@ impl WebSocket {
         Outbox::new(&self.write_half, bound)
     }
 
-    /// Returns the number that identifies this connection in the log.
+    /// Returns the number that identifies this connection in the log. Each server counts its own
+    /// connections from 1, and so do all clients of the process together. Therefore, two connections
+    /// of different servers may have the same number.
     pub fn id(&self) -> u64 {
         self.write_half.id
     }

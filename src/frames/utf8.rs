@@ -43,6 +43,16 @@ impl Text {
         incomplete.iter().try_for_each(|&byte| self.push_to_incomplete(byte))
     }
 
+    /// Like [`push`](Text::push), but a piece that's refused changes nothing: not even the
+    /// characters before its invalid byte are appended.
+    pub fn push_whole(&mut self, piece: &[u8]) -> Result<(), NotUtf8> {
+        let (length, incomplete) = (self.valid.len(), (self.incomplete, self.incomplete_length));
+        self.push(piece).inspect_err(|_| {
+            self.valid.truncate(length);
+            (self.incomplete, self.incomplete_length) = incomplete;
+        })
+    }
+
     /// Reserves memory for the next piece, which is `piece` bytes long. If the piece doesn't fit,
     /// the memory usually doubles, so that it needn't grow for each piece (see
     /// [`bytes_to_reserve`]). `most` is the maximum size of the whole text in bytes.

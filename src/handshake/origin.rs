@@ -37,8 +37,10 @@ impl Origin {
 
 /// Returns whether an entry in a server's origin list can ever match a page: whether it's `null`,
 /// `self` or exactly `scheme://host[:port]`. On a TLS server, [`SELF_OVER_HTTPS`] replaces `self`.
+/// A `*` within an entry is no wildcard, and no page's host contains one.
 pub(super) fn can_match(listed: &str) -> bool {
-    ["null", "self", SELF_OVER_HTTPS].contains(&listed) || Origin::parse(listed).is_some()
+    let is_origin = Origin::parse(listed).is_some() && !listed.contains('*');
+    is_origin || ["null", "self", SELF_OVER_HTTPS].contains(&listed)
 }
 
 /// The origins of the web pages that may open a connection to a server. The server also accepts

@@ -55,7 +55,7 @@ impl Rules {
             return never("origins", bad);
         }
         if let Hosts::Listed(listed) = &self.hosts
-            && let Some(bad) = listed.iter().find(|one| Authority::parse(one).is_none())
+            && let Some(bad) = listed.iter().find(|one| !can_be_asked_for(one))
         {
             return never("hosts", bad);
         }
@@ -329,6 +329,12 @@ pub(crate) fn check_subprotocols<T: AsRef<str>>(names: &[T]) -> Result<(), &str>
     let mut names = names.iter().map(AsRef::as_ref);
     let bad = names.find(|name| !is_token(name) || !earlier.insert(*name));
     bad.map_or(Ok(()), Err)
+}
+
+/// Returns whether a request can ask for `host`. A `*` within a host is no wildcard, and no hostname
+/// contains one.
+fn can_be_asked_for(host: &str) -> bool {
+    Authority::parse(host).is_some() && !host.contains('*')
 }
 
 /// Returns whether `path` can occur as the path of a request. It must begin with `/`, and contain

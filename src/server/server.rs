@@ -387,7 +387,7 @@ fn give_thread(
 fn serve_one(accepted: Accepted) {
     let shared = accepted.shared.clone();
     if let Some(ws) = open(accepted) {
-        run_handler(&shared.handler, ws);
+        run_handler(shared, ws);
     }
 }
 
@@ -410,11 +410,11 @@ fn open(Accepted { id, stream, shared, unanswered }: Accepted) -> Option<WebSock
 /// panics. This function is never inlined, so that its local variables take no stack space during
 /// the handshake (a thread's stack never shrinks).
 #[inline(never)]
-fn run_handler(handler: &Handler, ws: WebSocket) {
+fn run_handler(shared: Arc<Shared>, ws: WebSocket) {
     let id = ws.id();
     // Held until the handler has ended, because the handler's result decides the close code.
     let close_guard = ws.close_guard();
-    match catch_unwind(AssertUnwindSafe(|| handler(ws))) {
+    match catch_unwind(AssertUnwindSafe(|| (shared.handler)(ws))) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             match &error {
@@ -436,6 +436,10 @@ fn run_handler(handler: &Handler, ws: WebSocket) {
             close_guard.set_code(CloseCode::INTERNAL_ERROR);
         }
     }
+    // `serve` returns once all connections have closed. It then drops the last `shared`, and with
+    // it the application's functions and the explainer, which still prints its last lines.
+    drop(shared);
+    drop(close_guard);
 }
 
 /// Sends a 503 to each client that is still in the listen queue, because the server is stopping.

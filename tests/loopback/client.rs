@@ -821,6 +821,20 @@ fn client_says_of_a_server_that_greets_and_leaves_what_it_said() {
 }
 
 #[test]
+fn client_says_of_a_server_that_greets_and_waits_what_it_said() {
+    let (address, server) = play(|mut peer| {
+        // So SMTP answers a request.
+        peer.write("220 mail.example ESMTP\r\n500 unknown command\r\n");
+        while peer.stream.read(&mut [0; 1024]).is_ok_and(|count| count > 0) {}
+    });
+    let limits = Limits { connect: Duration::from_millis(200), ..Limits::default() };
+    let error = Client::new(format!("ws://{address}")).limits(limits).connect().unwrap_err();
+    assert!(matches!(error, Error::Rejected(_)), "{error}");
+    assert!(error.to_string().contains("220 mail.example ESMTP"), "{error}");
+    server.join().unwrap();
+}
+
+#[test]
 fn client_says_which_address_it_could_not_reach() {
     let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     match ws101::connect(&format!("ws://{unused}")) {

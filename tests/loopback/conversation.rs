@@ -726,6 +726,26 @@ fn either_side_refuses_text_that_is_not_utf8_and_writes_nothing() {
 }
 
 #[test]
+fn either_side_writes_no_part_of_a_piece_of_text_that_it_refuses() {
+    for side in BOTH_SIDES {
+        let (mut wire, app) = open(side, Limits::default(), |mut ws| {
+            let mut message = ws.send_stream(MessageKind::Text)?;
+            // The next pieces complete the snowman that this one begins, and only the last is good.
+            message.write_all(b"a\xe2\x98")?;
+            for refused in [&b"\x83b\xff"[..], b"\x83c\xf0A", b"A"] {
+                message.write_all(refused).unwrap_err();
+            }
+            message.write_all(b"\x83d")?;
+            message.finish()
+        });
+        let payload = "a\u{2603}d".into();
+        assert_eq!(wire.read(), Frame { first: 0x81, payload });
+        assert_eq!(wire.read_close(), 1000);
+        app.wait().unwrap();
+    }
+}
+
+#[test]
 fn either_side_sends_nothing_after_its_close_whichever_way_it_is_asked() {
     for side in BOTH_SIDES {
         let (mut wire, app) = open(side, Limits::default(), |mut ws| {

@@ -266,17 +266,27 @@ fn either_side_drops_a_peer_that_does_not_read_at_the_write_deadline() {
 }
 
 #[test]
-fn either_side_wakes_whoever_reads_when_another_thread_finds_the_peer_too_slow() {
+fn either_side_wakes_whoever_reads_when_another_thread_finds_the_peer_too_slow_and_says_so() {
     for side in BOTH_SIDES {
         let limits = Limits { write: SOON, ..unhurried() };
-        let (wire, app) = open(side, limits, |mut ws| {
+        let (wire, app) = open(side, limits.clone(), |mut ws| {
             let sender = ws.sender();
             let sent = run(move || sender.send(vec![0; HUGE]));
             (ws.recv(), sent.wait())
         });
         let (came, sent) = app.wait();
-        assert!(matches!(came, Err(Error::ConnectionLost(_))), "{came:?}");
+        assert!(matches!(came, Err(Error::WriteTimeout)), "{came:?}");
         assert!(matches!(sent, Err(Error::WriteTimeout)), "{sent:?}");
+        drop(wire);
+
+        // Nobody else learns why an outbox's write has failed.
+        let (wire, app) = open(side, limits, |mut ws| {
+            let outbox = ws.outbox(1).unwrap();
+            outbox.try_send(&PreparedMessage::new(vec![0; HUGE])).unwrap();
+            ws.recv()
+        });
+        let came = app.wait();
+        assert!(matches!(came, Err(Error::WriteTimeout)), "{came:?}");
         drop(wire);
     }
 }
@@ -1023,12 +1033,16 @@ fn either_side_does_not_take_a_close_in_mid_message_for_the_end_of_the_message()
             let mut message = ws.recv_stream().unwrap().unwrap();
             let mut bytes = Vec::new();
             let failed = message.read_to_end(&mut bytes).unwrap_err();
-            (bytes, failed.kind(), ws.closed_with().unwrap().code.0)
+            (bytes, failed, ws.closed_with().unwrap().code.0)
         });
         wire.send(0x02, "half");
         wire.send(0x88, [3, 233]);
         assert_eq!(wire.read_close(), 1001);
-        assert_eq!(app.wait(), (b"half".into(), ErrorKind::UnexpectedEof, 1001));
+        let (bytes, failed, code) = app.wait();
+        assert_eq!((&*bytes, failed.kind(), code), (&b"half"[..], ErrorKind::UnexpectedEof, 1001));
+        // The operating system isn't to blame, so a handler's `?` doesn't make this an `Io`.
+        let error = Error::from(failed);
+        assert!(matches!(error, Error::Closed), "{error}");
     }
 }
 

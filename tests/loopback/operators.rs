@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ws101::explain::print::Style;
 use ws101::{
-    Admission, Backlog, Client, Close, CloseCode, Error, Limits, PreparedMessage, Refusal,
-    Response, Result, Server, WebSocket,
+    Admission, Backlog, Client, Close, CloseCode, Error, Explainer, Limits, PreparedMessage,
+    Refusal, Response, Result, Server, WebSocket,
 };
 
 use crate::support::*;
@@ -551,4 +552,36 @@ fn one_match_tells_a_client_what_became_of_its_connection() {
     }
     assert_eq!(what_happened(Err(Error::other("mine"))), "the application's own");
     drop(breaks_a_rule.wait());
+}
+
+/// An output that takes its time, as a terminal may.
+struct SlowOutput(Arc<Mutex<Vec<u8>>>);
+
+impl Write for SlowOutput {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        thread::sleep(Duration::from_millis(1));
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn server_has_explained_the_last_byte_of_its_connections_once_serve_returns() {
+    // The connection's thread and that of `serve` race to their ends.
+    for _ in 0..50 {
+        let output = Arc::new(Mutex::new(Vec::new()));
+        let style = Style { colour: false, pictures: false };
+        let explainer = Explainer::new(SlowOutput(output.clone()), style).unwrap();
+        let server = serve(|server| server.explain(explainer), echo_handler);
+        let mut client = Client::new(server.url()).connect().unwrap();
+        let closed = run(move || client.recv());
+        server.wait_until(|counters| counters.open == 1);
+        server.stop(PATIENCE).unwrap();
+        let text = String::from_utf8(output.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.matches(": close, ").count(), 2, "{text}");
+        assert!(matches!(closed.wait(), Ok(None)));
+    }
 }

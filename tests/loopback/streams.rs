@@ -202,6 +202,19 @@ fn server_returns_the_client_address_of_the_applications_own_stream_or_else_of_t
     }
 }
 
+#[test]
+fn client_returns_the_server_address_of_the_applications_own_stream_or_else_of_the_connected_one() {
+    let server = echo();
+    for of_wrapper in [Some("192.0.2.1:50000".parse().unwrap()), None] {
+        let client = ws101::Client::new(server.url()).wrap_stream(move |stream| {
+            Arc::new(Counted { stream, peer: of_wrapper, writes: Arc::default() })
+        });
+        let ws = client.connect().unwrap();
+        let expected = of_wrapper.or(Some(server.address));
+        assert_eq!((ws.peer(), ws.request().peer()), (expected, expected));
+    }
+}
+
 /// A stream that has a request for a page, and notes how long the slices of each write are.
 struct Slices(Mutex<Vec<u8>>, Mutex<Vec<Vec<usize>>>);
 

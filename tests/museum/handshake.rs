@@ -609,14 +609,13 @@ fn cve_2014_3429_what_if_a_page_of_another_site_connects() {
     }
     // A list with an entry that can't be read is no list: it lets in neither everybody nor, in silence,
     // nobody. The caller is told.
-    for unreadable in ["app.example", "https://app.example/", "https://"] {
+    // (A star is a letter of a name.)
+    for unreadable in ["app.example", "https://app.example/", "https://", "https://*.example"] {
         let server = Server::without_listener().origins(["https://ours.example", unreadable]);
         let (stream, _) = script(|_| Ok(request(&[]).into()));
         let refused = server.accept(stream).unwrap_err();
         assert!(matches!(refused, Error::Misuse(_)), "{unreadable}: {refused:?}");
     }
-    let server = Server::without_listener().origins(["https://*.example"]);
-    assert_eq!(from(&server, &["https://app.example"]), 403, "a star is a letter of a name");
 }
 
 /// ws, three fixes; websockets 16.1

@@ -687,6 +687,8 @@ fn a_rule_that_no_request_can_match_is_a_misuse() {
         ("origins", "https://a.example/chat"),
         ("origins", "https://user@a"),
         ("origins", ""),
+        ("origins", "https://*.a.example"),
+        ("hosts", "*.a.example"),
         ("hosts", "http://a"),
         ("hosts", "a/b"),
         ("hosts", ""),

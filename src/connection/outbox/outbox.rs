@@ -24,6 +24,9 @@ const STACK: usize = 128 * 1024;
 
 /// A bounded message queue for one peer, with a thread that sends the messages. Clones share the
 /// queue. When you drop the last clone, the thread sends the messages still queued, and then ends.
+///
+/// An `Outbox` doesn't keep the connection open. However, the socket's file descriptor isn't freed
+/// until every clone is dropped, so remove an outbox from your list once its connection has ended.
 #[derive(Clone)]
 pub struct Outbox {
     input: Arc<CloseOnDrop>,
