@@ -27,6 +27,7 @@ mod help;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
 
 use sha1::{Digest, Sha1};
 use ws101::diagnostic::{escape, quote};
@@ -71,7 +72,10 @@ fn serve(server: Server, folder: PathBuf) -> Result<()> {
              `.unfinished`.",
         )),
     });
-    server.serve(move |mut ws| {
+    let transfers = Arc::new(RwLock::new(()));
+    let under_way = transfers.clone();
+    let served = server.serve(move |mut ws| {
+        let _under_way = under_way.read();
         let Some(name) = name_in(ws.request().path()) else {
             return ws.close(CloseCode::POLICY, "a name");
         };
@@ -87,7 +91,11 @@ fn serve(server: Server, folder: PathBuf) -> Result<()> {
         // Wait for the client's Close, which it sends once it has received the file or the answer.
         while ws.recv()?.is_some() {}
         Ok(())
-    })
+    });
+    // Ctrl-C has aborted the transfers that were still under way. Before the program ends, wait
+    // until each has deleted its temporary file.
+    drop(transfers.write());
+    served
 }
 
 fn name_in(path: &str) -> Option<&str> {

@@ -166,6 +166,9 @@ const MOST_DOUBLINGS: u32 = 5;
 const LONGEST_HEAD: usize = 256 * 1024;
 /// How many unexpected messages the coach keeps at most, and how many frames of one message.
 const MOST_KEPT: usize = 4096;
+/// How many bytes the coach reads on one connection at most. No correct peer sends as many, and one
+/// that sends without end must not fill the coach's memory.
+const MOST_READ: usize = 16 << 20;
 
 /// The bytes that passed on a connection, in their order, each piece with its sender.
 pub type Record = Arc<Mutex<Vec<(Role, Vec<u8>)>>>;
@@ -386,6 +389,7 @@ impl Probe {
             role,
             input: Vec::new(),
             record,
+            read: 0,
             ended: false,
             target: self.target.clone(),
             unasked: Vec::new(),
@@ -592,6 +596,8 @@ pub struct Line {
     role: Role,
     input: Vec<u8>,
     record: Record,
+    /// How many bytes were read.
+    read: usize,
     ended: bool,
     target: Arc<Target>,
     /// Messages that came while the coach waited for something else.
@@ -659,10 +665,11 @@ impl Line {
         std::thread::sleep(Duration::from_millis(8));
     }
 
-    /// Reads the bytes that have come. Returns `false` if none came until the given time.
+    /// Reads the bytes that have come. Returns `false` if none came until the given time, or if
+    /// `MOST_READ` bytes came before.
     fn fill(&mut self, until: Instant) -> bool {
         let wait = until.saturating_duration_since(Instant::now());
-        if self.ended || wait.is_zero() {
+        if self.ended || wait.is_zero() || self.read >= MOST_READ {
             return self.ended;
         }
         let _ = self.socket.tcp().set_read_timeout(Some(wait.max(Duration::from_millis(1))));
@@ -670,6 +677,7 @@ impl Line {
         match self.socket.read(&mut buffer) {
             Ok(0) => self.ended = true,
             Ok(count) => {
+                self.read += count;
                 self.input.extend_from_slice(&buffer[..count]);
                 self.record.lock().unwrap().push((self.role.other(), buffer[..count].to_vec()));
             }
@@ -777,6 +785,9 @@ impl Line {
             }
             if self.ended {
                 return Next::Ended;
+            }
+            if self.read >= MOST_READ {
+                return Next::Nonsense(format!("{} MiB on one connection", MOST_READ >> 20));
             }
             if !self.fill(until) {
                 return Next::Silent;
@@ -1070,6 +1081,25 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_sends_without_end_does_not_fill_the_memory() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let frame = frame(BINARY, &[0; 60_000]).bytes(None);
+            while stream.write_all(&frame).is_ok() {}
+        });
+        let dial: Box<Dial> = Box::new(move |_| Ok(Box::new(TcpStream::connect(address)?)));
+        let url = Address::parse(&format!("ws://{address}")).unwrap();
+        let mut probe = Probe::new(Arc::new(Target::new(Some(url), dial, PATIENCE)));
+        let Ok(mut line) = probe.connect() else { panic!("it listens") };
+        let Err(Stop::Fails(seen)) = line.echo(TEXT, b"Hello") else { panic!("no echo comes") };
+        assert!(seen.ends_with("16 MiB on one connection"), "{seen}");
+        let passed: usize = line.record.lock().unwrap().iter().map(|(_, bytes)| bytes.len()).sum();
+        assert!(passed < MOST_READ + 100_000, "{passed} bytes are kept");
+    }
 
     #[test]
     fn own_origin_of_a_wss_server_is_https() {

@@ -20,6 +20,9 @@ pub struct Line {
     tap: Tap<Arc<dyn Stream>>,
     /// The pause before each write, in milliseconds.
     pause: AtomicU64,
+    /// How long a write may take, in milliseconds. No pause is longer, because a server that stops
+    /// writes its Closes one after another.
+    write_timeout: AtomicU64,
     /// The record, which the page's lens keeps after the connection has ended.
     record: Arc<Mutex<Record>>,
 }
@@ -45,7 +48,8 @@ impl Line {
                 }
             };
             let tap = Tap::with_settings(stream, Role::Server, settings, tell);
-            Line { tap, pause: AtomicU64::new(0), record: Arc::default() }
+            let (pause, write_timeout) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
+            Line { tap, pause, write_timeout, record: Arc::default() }
         })
     }
 
@@ -98,7 +102,7 @@ impl Stream for Line {
     }
 
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self.pause.load(Relaxed) {
+        match self.pause.load(Relaxed).min(self.write_timeout.load(Relaxed)) {
             0 => {}
             pause => std::thread::sleep(Duration::from_millis(pause)),
         }
@@ -110,6 +114,7 @@ impl Stream for Line {
     }
 
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.write_timeout.store(timeout.as_millis() as u64, Relaxed);
         self.tap.set_write_timeout(timeout)
     }
 

@@ -121,6 +121,39 @@ fn ctrl_c_at_each_example_that_serves_sends_its_clients_a_close() {
 }
 
 #[test]
+fn ctrl_c_at_the_playground_sends_each_tab_a_close_even_if_others_are_slow() {
+    let mut playground = Running::start("playground", &["ADDRESS"], "");
+    let url = format!("ws://{}", playground.printed_address());
+    let slow = [(); 4].map(|()| {
+        let lens = Client::new(format!("{url}/lens")).subprotocols(["lens.ws101"]);
+        let mut lens = lens.connect().unwrap();
+        let asker = lens.sender();
+        let mut hear = |begin: &str| loop {
+            let heard = lens.recv().unwrap().unwrap().into_text().unwrap();
+            if let Some((_, rest)) = heard.split_once(begin) {
+                return rest.split(['"', '}']).next().unwrap().to_owned();
+            }
+        };
+        let ticket = hear("\"ticket\":\"");
+        let wire = ws101::connect(&format!("{url}/wire?ticket={ticket}")).unwrap();
+        asker.send("pace 2000").unwrap();
+        hear("\"pause\":2000");
+        (lens, wire)
+    });
+    let mut tabs = [(); 12].map(|()| ws101::connect(&format!("{url}/wire")).unwrap());
+    for tab in &mut tabs {
+        tab.send("hello").unwrap();
+        tab.recv().unwrap().unwrap();
+    }
+    playground.interrupt();
+    for tab in &mut tabs {
+        assert_eq!(tab.recv().unwrap(), None);
+        assert_eq!(tab.closed_with().unwrap().code, CloseCode::GOING_AWAY);
+    }
+    drop(slow);
+}
+
+#[test]
 fn ctrl_c_at_each_example_that_is_a_client_sends_its_server_a_close() {
     for (name, roles) in ROLES {
         for role in *roles {

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -129,6 +129,24 @@ fn a_put_that_breaks_off_leaves_no_temporary_file() {
     drop(message);
     drop(ws);
     server.wait_for_files(0);
+}
+
+#[test]
+fn ctrl_c_during_puts_leaves_no_temporary_file() {
+    let mut server = Files::start("interrupted");
+    // The server waits for the sums. No client answers its Close, so it aborts the connections.
+    let puts: Vec<WebSocket> = (0..16)
+        .map(|number| {
+            let mut ws = server.put(&format!("data.{number}"));
+            ws.send(INNER).unwrap();
+            ws
+        })
+        .collect();
+    server.wait_for_files(puts.len());
+    let id = server.child.id().to_string();
+    assert!(Command::new("sh").args(["-c", "kill -INT \"$0\"", &id]).status().unwrap().success());
+    assert!(server.child.wait().unwrap().success());
+    assert_eq!(std::fs::read_dir(&server.folder).unwrap().count(), 0);
 }
 
 #[test]
