@@ -474,7 +474,7 @@ impl ReadHalf {
     /// an outbox's, or this thread's first failed write failed, or otherwise the read.
     #[cold]
     fn abort_lost_connection(&mut self, error: io::Error) -> Error {
-        let ours = self.write_half.ending.our_side();
+        let ours = self.write_half.closing.our_side();
         self.write_half.abort();
         match self.failed_write.take() {
             _ if matches!(ours, OurSide::Broken(WriteFailure::TooSlow, _)) => Error::WriteTimeout,

@@ -286,7 +286,7 @@ impl WriteHalf {
         let Some(mut encoder) = self.try_lock() else {
             // The thread that holds the lock sends the Close. The caller may then abort the
             // connection at once, so this waits until the Close is sent.
-            self.ending.wait_until_close_is_sent(BULK_CLOSE_TIMEOUT);
+            self.closing.wait_until_close_is_sent(BULK_CLOSE_TIMEOUT);
             return;
         };
         let _ = self.stream.set_write_timeout(BULK_CLOSE_TIMEOUT);
