@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ws101::explain::print::Style;
+use ws101::explain::text::Style;
 use ws101::{
     Admission, Backlog, Client, Close, CloseCode, Error, Explainer, Limits, PreparedMessage,
     Refusal, Response, Result, Server, WebSocket,
