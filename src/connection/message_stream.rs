@@ -12,6 +12,7 @@
 //!   the peer must not take them for a complete message. Therefore the writer closes the connection
 //!   with 1011.
 
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -213,5 +214,17 @@ impl Drop for MessageWriter<'_> {
         self.write_half.message_lock.release();
         // This may write a Close that waited for this message, so the stream may panic here, too.
         let _ = catch_unwind(AssertUnwindSafe(|| self.write_half.advance_close()));
+    }
+}
+
+impl fmt::Debug for MessageReader<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MessageReader {} {:?}", self.ws.id(), self.kind)
+    }
+}
+
+impl fmt::Debug for MessageWriter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MessageWriter {} {:?}", self.write_half.id, self.kind)
     }
 }

@@ -6,6 +6,7 @@
 //! - Frames of several threads never mix: each `send` holds the write lock until its complete frame
 //!   is written.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::closing_state::CloseRequest;
@@ -62,5 +63,11 @@ impl Sender {
     /// it.
     pub fn abort(&self) {
         self.write_half.abort();
+    }
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sender {}", self.write_half.id)
     }
 }

@@ -1,6 +1,7 @@
 //! The value that the application's own check of a request returns to admit the client.
 
 use std::any::Any;
+use std::fmt;
 use std::sync::Arc;
 
 /// The value that your [`Server::admit`](super::server::Server::admit) function returns to admit a
@@ -49,5 +50,24 @@ impl Admission {
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Admission {
         self.headers.push((name.into(), value.into()));
         self
+    }
+}
+
+/// Shows neither the identity nor the headers' values, which may be secret.
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| &**name).collect();
+        f.debug_struct("Admission").field("headers", &names).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_secret_of_an_admission_is_shown() {
+        let admission = Admission::of("the identity").header("Set-Cookie", "session=secret");
+        assert_eq!(format!("{admission:?}"), r#"Admission { headers: ["Set-Cookie"], .. }"#);
     }
 }

@@ -9,6 +9,7 @@
 //! - If one connection fails, or its handler panics, the other connections and the listener
 //!   continue. The listener also survives a lack of descriptors or threads.
 
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::mem::take;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
@@ -472,3 +473,13 @@ fn concerns_one_client(error: &io::Error) -> bool {
 /// How long the accepting thread sleeps when no descriptor is left, not even the reserve. Without
 /// this pause, `accept` would fail again at once, and the thread would spin.
 const PAUSE_WITHOUT_DESCRIPTOR: Duration = Duration::from_millis(50);
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Options { rules, limits, .. } = &self.options;
+        f.debug_struct("Server")
+            .field("rules", rules)
+            .field("limits", limits)
+            .finish_non_exhaustive()
+    }
+}

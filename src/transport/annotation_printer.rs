@@ -6,6 +6,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -143,6 +144,12 @@ fn print_all(mut out: impl Write, style: Style, queue: &Receiver<QueueItem>) {
         if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
             return; // The output is closed, so the thread ends.
         }
+    }
+}
+
+impl fmt::Debug for Explainer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Explainer").finish_non_exhaustive()
     }
 }
 

@@ -16,6 +16,7 @@
 //!   an [`Explainer`](super::annotation_printer::Explainer) has a queue.
 //! - If explaining panics, the explanations stop, and the connection continues.
 
+use std::fmt;
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -162,5 +163,11 @@ impl<S: Stream> Drop for Tap<S> {
             conversation.end(theirs, sink);
             conversation.end(ours, sink);
         });
+    }
+}
+
+impl<S: Stream> fmt::Debug for Tap<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tap").field("ours", &self.ours).finish_non_exhaustive()
     }
 }

@@ -81,6 +81,7 @@ impl Faulty {
 
     /// How many bytes have passed in a direction before we shut down our side. After that, we read
     /// for only a short time.
+    #[cfg(feature = "tls")]
     pub fn passed_by_our_end(&self, direction: Direction) -> usize {
         let state = self.state.lock().unwrap();
         state.passed_by_our_end.expect("we have shut down our side")[direction as usize]

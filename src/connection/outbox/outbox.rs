@@ -10,6 +10,7 @@
 //! called head-of-line blocking.) An outbox's thread takes all queued messages at once and sends
 //! them in as few writes as possible.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::queue::{Backlog, Queue};
@@ -110,4 +111,10 @@ fn send_until_closed(queue: &Queue, write_half: &WriteHalf) {
         log::info!("{} ends with {unsent} queued messages unsent", write_half.id);
     }
     let _ = write_half.advance_close();
+}
+
+impl fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Outbox {} {:?}", self.write_half.id, self.backlog())
+    }
 }

@@ -64,6 +64,7 @@ pub struct ArrivingHead {
 }
 
 /// How a head has ended: complete, or with a byte that makes it invalid.
+#[derive(Debug)]
 pub enum EndedHead {
     /// The head is complete: the empty line that ends it has arrived.
     Whole,
