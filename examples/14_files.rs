@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
 use sha1::{Digest, Sha1};
-use ws101::diagnostic::{escape, quote};
+use ws101::diagnostic::quote;
 use ws101::{Client, CloseCode, Error, Limits, MessageKind, Refusal, Result, Server, WebSocket};
 
 /// The largest file, in bytes, that either end accepts.
@@ -83,7 +83,7 @@ fn serve(server: Server, folder: PathBuf) -> Result<()> {
         match ws.request().parameter("do").as_deref() {
             Some("put") => receive(&mut ws, &file, "stored"),
             Some("get") => match File::open(&file) {
-                Ok(open) => send(&mut ws, open),
+                Ok(open) => send(&mut ws, open).map(drop),
                 Err(_) => return ws.close(CloseCode::POLICY, "there is no such file"),
             },
             _ => return ws.close(CloseCode::POLICY, "?do=put or ?do=get"),
@@ -118,9 +118,17 @@ fn put(url: &str, file: &Path) -> Result<()> {
     let open = File::open(file)?;
     let mut ws = connect(url, file, "put")?;
     let _guard = ctrl_c::closes(&ws);
-    send(&mut ws, open)?;
-    let Some(answer) = ws.recv()? else { return Err(Error::other("the file isn't stored")) };
-    println!("{}", escape(answer.as_text().unwrap_or_default()));
+    let sent = send(&mut ws, open)?;
+    match ws.recv()? {
+        Some(answer) if answer.as_text() == Some(&format!("stored: {sent}")) => {}
+        // For example, an echo server answers, too.
+        Some(answer) => {
+            let seen = quote(answer.as_bytes());
+            return Err(Error::other(format!("the file isn't stored: the server says {seen}")));
+        }
+        None => return Err(Error::other("the file isn't stored")),
+    }
+    println!("stored: {sent}");
     ws.close(CloseCode::NORMAL, "")
 }
 
@@ -131,14 +139,20 @@ fn get(url: &str, file: &Path) -> Result<()> {
     ws.close(CloseCode::NORMAL, "")
 }
 
-/// Sends a file as one message, then its SHA-1.
-fn send(ws: &mut WebSocket, file: File) -> Result<()> {
+/// Sends a file as one message, then its SHA-1. Returns its length and SHA-1, in words.
+fn send(ws: &mut WebSocket, file: File) -> Result<String> {
     let mut file = Summed::new(file);
     let mut message = ws.send_stream(MessageKind::Binary)?;
     io::copy(&mut file, &mut message)?;
     message.finish()?;
     println!("{} MiB sent", file.bytes >> 20);
-    ws.send(file.sum())
+    let (bytes, sum) = (file.bytes, file.sum());
+    ws.send(&*sum)?;
+    Ok(in_words(bytes, &sum))
+}
+
+fn in_words(bytes: u64, sum: &str) -> String {
+    format!("{bytes} bytes, SHA-1 {sum}")
 }
 
 /// Receives a file under a temporary name, and renames it if its SHA-1 matches the sender's.
@@ -153,7 +167,7 @@ fn receive(ws: &mut WebSocket, path: &Path, done: &str) -> Result<()> {
         let _ = fs::remove_file(&unfinished);
     }
     let (bytes, sum) = received?;
-    let report = format!("{done}: {bytes} bytes, SHA-1 {sum}");
+    let report = format!("{done}: {}", in_words(bytes, &sum));
     println!("{report}");
     ws.send(report)
 }

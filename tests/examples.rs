@@ -774,6 +774,17 @@ fn a_tunnel_without_a_thread_closes_that_one_connection_and_goes_on() {
     assert_eq!(ws.closed_with().unwrap().code.0, 1013);
 }
 
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn the_coach_without_a_thread_for_its_checks_does_them_itself() {
+    let echo = start("04_echo");
+    let mut coach = program("coach");
+    coach.args(["--stage", "4", &format!("ws://{}", echo.address)]);
+    // No machine has room for such a stack.
+    let coached = coach.env("RUST_MIN_STACK", (1u64 << 50).to_string()).output().unwrap();
+    assert!(coached.status.success(), "{coached:?}");
+}
+
 /// Time that a process has spent on a core, all its threads together.
 #[cfg(target_os = "linux")]
 fn time_on_a_core(child: &Child) -> std::time::Duration {

@@ -375,23 +375,29 @@ fn side_by_side(
     let queue: Mutex<VecDeque<(usize, &'static Check)>> = Mutex::new(checks.into());
     let (sender, receiver) = mpsc::channel();
     let mut all = Vec::new();
-    std::thread::scope(|scope| {
-        for _ in 0..jobs {
-            let (sender, queue) = (sender.clone(), &queue);
-            scope.spawn(move || {
-                loop {
-                    let Some((place, check)) = queue.lock().unwrap().pop_front() else { break };
-                    let mut judged = one(check, stage, target, strict);
-                    // The server may allow only few connections, so repeat a check that got none.
-                    again(&mut judged, &[40, 160], target, strict, |it| {
-                        is_busy(&it.seen) || it.seen.contains("without a byte")
-                    });
-                    if first_failure_only && judged.verdict == Verdict::Fail {
-                        queue.lock().unwrap().clear();
-                    }
-                    let _ = sender.send((place, judged));
-                }
+    let judge = |sender: mpsc::Sender<_>| {
+        loop {
+            let Some((place, check)) = queue.lock().unwrap().pop_front() else { break };
+            let mut judged = one(check, stage, target, strict);
+            // The server may allow only few connections, so repeat a check that got none.
+            again(&mut judged, &[40, 160], target, strict, |it| {
+                is_busy(&it.seen) || it.seen.contains("without a byte")
             });
+            if first_failure_only && judged.verdict == Verdict::Fail {
+                queue.lock().unwrap().clear();
+            }
+            let _ = sender.send((place, judged));
+        }
+    };
+    std::thread::scope(|scope| {
+        // (`scope.spawn` would panic if no thread is free.)
+        let starts = |_: &usize| {
+            let (judge, sender) = (&judge, sender.clone());
+            std::thread::Builder::new().spawn_scoped(scope, move || judge(sender)).is_ok()
+        };
+        // The threads that could be started do the work of those that couldn't.
+        if (0..jobs).take_while(starts).count() == 0 {
+            judge(sender.clone());
         }
         drop(sender);
         for (place, judged) in receiver {

@@ -181,7 +181,7 @@ fn a_url_may_end_in_a_slash_and_a_get_of_a_missing_file_says_that_there_is_none(
 }
 
 #[test]
-fn a_put_shows_nothing_that_moves_the_terminal() {
+fn a_put_that_another_kind_of_server_answers_fails_and_shows_nothing_that_moves_the_terminal() {
     let server = Server::bind("127.0.0.1:0").unwrap();
     let server = server.spawn(|mut ws| {
         // The file, and its SHA-1.
@@ -194,7 +194,7 @@ fn a_put_shows_nothing_that_moves_the_terminal() {
     let license = concat!(env!("CARGO_MANIFEST_DIR"), "/LICENSE");
     let (is_stored, printed, error) = client(["put", &url, license]);
     assert!(
-        is_stored && printed.contains("[2J") && !printed.contains('\u{1b}'),
+        !is_stored && error.contains("[2J") && !error.contains('\u{1b}'),
         "{printed:?}, {error}"
     );
 }
