@@ -166,6 +166,8 @@ const MOST_DOUBLINGS: u32 = 5;
 const LONGEST_HEAD: usize = 256 * 1024;
 /// How many unexpected messages the coach keeps at most, and how many frames of one message.
 const MOST_KEPT: usize = 4096;
+/// How many bytes of a connection the coach records at most, for the exchange in a diagnostic.
+const LONGEST_RECORD: usize = 4 << 20;
 
 /// The bytes that passed on a connection, in their order, each piece with its sender.
 pub type Record = Arc<Mutex<Vec<(Role, Vec<u8>)>>>;
@@ -389,9 +391,12 @@ impl Probe {
             ended: false,
             target: self.target.clone(),
             unasked: Vec::new(),
+            kept: 0,
             closed: None,
             pongs: Vec::new(),
             parts: None,
+            recorded: 0,
+            wrote: 0,
             sent: TEXT,
             key: [0; 4],
         }
@@ -596,10 +601,16 @@ pub struct Line {
     target: Arc<Target>,
     /// Messages that came while the coach waited for something else.
     pub unasked: Vec<Message>,
+    /// How many bytes these have had, with those taken out again.
+    kept: u64,
     pub closed: Option<Came>,
     /// Payloads of pongs that came while the coach waited for something else.
     pub pongs: Vec<Vec<u8>>,
     parts: Option<Message>,
+    /// How many bytes of this connection were recorded.
+    recorded: usize,
+    /// How many bytes the coach sent: about as many may come back.
+    wrote: usize,
     /// The opcode of the last message that the coach began to send.
     sent: u8,
     /// The mask key of the last frame that the coach sent.
@@ -614,8 +625,17 @@ impl Line {
     /// Sends bytes unchanged. It ignores errors, because the next read shows whether the peer is
     /// gone.
     pub fn send(&mut self, bytes: &[u8]) {
-        self.record.lock().unwrap().push((self.role, bytes.to_vec()));
+        self.wrote += bytes.len();
+        self.record(self.role, bytes);
         let _ = self.socket.write_all(bytes).and_then(|()| self.socket.flush());
+    }
+
+    /// Records bytes for the diagnostic, up to a bound: a peer may send without an end.
+    fn record(&mut self, from: Role, bytes: &[u8]) {
+        self.recorded += bytes.len();
+        if self.recorded <= LONGEST_RECORD {
+            self.record.lock().unwrap().push((from, bytes.to_vec()));
+        }
     }
 
     fn mask(&self) -> Option<mask::Key> {
@@ -671,7 +691,7 @@ impl Line {
             Ok(0) => self.ended = true,
             Ok(count) => {
                 self.input.extend_from_slice(&buffer[..count]);
-                self.record.lock().unwrap().push((self.role.other(), buffer[..count].to_vec()));
+                self.record(self.role.other(), &buffer[..count]);
             }
             Err(error)
                 if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
@@ -701,12 +721,17 @@ impl Line {
     pub fn head(&mut self) -> Result<Head, Stop> {
         let hard = Instant::now() + Duration::from_secs(20);
         let wait = self.pace().answer();
+        let mut interim = 0;
         loop {
             if let Some(at) = self.input.windows(4).position(|four| four == b"\r\n\r\n") {
                 let raw: Vec<u8> = self.input.drain(..at + 4).collect();
                 let head = Head::parse(&raw);
                 // RFC 9110 §15.2: such an answer, for example 103, comes before the real one.
                 if matches!(head.status(), Some(100 | 102..=199)) {
+                    interim += head.raw.len();
+                    if interim > LONGEST_HEAD {
+                        return fails(format!("{:?} again and again, and no answer", head.first));
+                    }
                     continue;
                 }
                 return Ok(head);
@@ -796,7 +821,7 @@ impl Line {
             match next {
                 Next::Frame(came) if came.opcode() == CLOSE => return Err(Next::Frame(came)),
                 Next::Frame(came) if came.is_control() => {
-                    if came.opcode() == PONG {
+                    if came.opcode() == PONG && self.pongs.len() < MOST_KEPT {
                         self.pongs.push(came.payload);
                     }
                 }
@@ -822,10 +847,18 @@ impl Line {
             if length as u64 > wire::LARGEST {
                 return Err(Next::Nonsense(format!("a message of more than {length} bytes")));
             }
-            if Instant::now() > until + on_a_slow_line(length) {
+            // More than the coach sent is no echo, so it gets no further time.
+            if Instant::now() > until + on_a_slow_line(length.min(self.wrote)) {
                 return Err(Next::Silent);
             }
         }
+    }
+
+    /// Keeps a message that the coach didn't wait for. Returns whether there is room for another.
+    fn keep(&mut self, message: Message) -> bool {
+        self.kept += message.payload.len() as u64;
+        self.unasked.push(message);
+        self.unasked.len() < MOST_KEPT && self.kept < wire::LARGEST
     }
 
     /// Waits for the echo of this payload. Keeps other messages and pongs in `unasked` and `pongs`.
@@ -852,8 +885,7 @@ impl Line {
                 Ok(message) => {
                     let way = crate::echo::wrong_way(payload, &message.payload, self.key);
                     is_known |= way.is_some();
-                    self.unasked.push(message);
-                    if Instant::now() < until && self.unasked.len() < MOST_KEPT {
+                    if self.keep(message) && Instant::now() < until {
                         continue;
                     }
                     "too much else".into()
@@ -987,12 +1019,11 @@ impl Line {
         loop {
             match self.message(wait) {
                 Err(Next::Frame(close)) => return Ok(close),
-                Ok(message) if self.unasked.len() < MOST_KEPT && Instant::now() < until => {
-                    self.unasked.push(message);
-                }
-                Ok(_) => {
-                    self.pace().silent();
-                    return fails("no Close, but more and more messages");
+                Ok(message) => {
+                    if !self.keep(message) || Instant::now() >= until {
+                        self.pace().silent();
+                        return fails("no Close, but more and more messages");
+                    }
                 }
                 Err(Next::Ended) => return fails("the stream ended without a Close"),
                 Err(Next::Silent) => {
@@ -1032,7 +1063,9 @@ impl Line {
                     if came.opcode() != CONTINUATION && came.fin() {
                         let (opcode, payload) = (came.opcode(), came.payload.clone());
                         let (frames, began) = (vec![came], Instant::now());
-                        self.unasked.push(Message { opcode, payload, frames, began });
+                        if !self.keep(Message { opcode, payload, frames, began }) {
+                            break;
+                        }
                     }
                 }
                 Next::Ended => return fails("the stream ended, and no pong came"),

@@ -521,6 +521,46 @@ mod tests {
     }
 
     #[test]
+    fn what_the_coach_keeps_of_a_peer_that_sends_without_an_end_is_bounded() {
+        let target = target(Duration::from_millis(2000), Duration::ZERO, |mut stream, _| {
+            let _ = stream.write_all(ANSWER_101);
+            let message = frame(BINARY, vec![b'x'; 1 << 20]).bytes(None);
+            while stream.write_all(&message).is_ok() {}
+        });
+        let mut probe = Probe::new(target);
+        let mut line = probe.open().unwrap();
+        assert!(line.alive().is_err());
+        let kept: usize = line.unasked.iter().map(|message| message.payload.len()).sum();
+        assert!(kept as u64 <= wire::LARGEST + (1 << 20), "{kept} bytes of messages");
+        let record = probe.records[0].lock().unwrap();
+        let recorded: usize = record.iter().map(|(_, bytes)| bytes.len()).sum();
+        assert!(recorded < 5 << 20, "{recorded} bytes recorded");
+    }
+
+    #[test]
+    fn message_of_fragments_without_an_end_is_waited_for_in_bounded_time() {
+        let target = target(Duration::from_millis(100), Duration::ZERO, |mut stream, _| {
+            let _ = stream.write_all(ANSWER_101);
+            let _ = stream.write_all(&frame(wire::TEXT, "x").more().bytes(None));
+            let fragments = frame(wire::CONTINUATION, "x").more().bytes(None).repeat(1000);
+            while stream.write_all(&fragments).is_ok() {}
+        });
+        let mut line = Probe::new(target).open().unwrap();
+        let started = Instant::now();
+        assert!(line.alive().is_err());
+        assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    }
+
+    #[test]
+    fn interim_answers_without_an_end_are_no_answer() {
+        let target = target(Duration::from_millis(100), Duration::ZERO, |mut stream, _| {
+            while stream.write_all(&b"HTTP/1.1 102 Processing\r\n\r\n".repeat(100)).is_ok() {}
+        });
+        let Err(Stop::Skips(seen)) = Probe::new(target).open() else { panic!("it's open") };
+        assert!(seen.contains("again and again"), "{seen}");
+    }
+
+    #[test]
     fn usual_cause_fits_what_the_check_saw() {
         let text_without_fin: &[u8] = b"\x01\x02Hi";
         let low_byte_first: &[u8] = b"\x81\x7e\x7e\x00Hi";

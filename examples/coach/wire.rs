@@ -158,7 +158,7 @@ pub fn opcode_name(opcode: u8) -> String {
 }
 
 /// The largest frame and the largest message, in bytes, that the coach accepts from a peer.
-pub const LARGEST: u64 = 64 << 20;
+pub const LARGEST: u64 = 16 << 20;
 
 /// Returns the payload length in the header of the first frame, if the header is complete.
 pub fn announced(bytes: &[u8]) -> Option<u64> {
