@@ -101,7 +101,7 @@ fn parse() -> Result<Options, String> {
         match argument.as_str() {
             "--listen" => options.listen = Some(value()?),
             "--stage" => options.stage = Some(number(value()?)? as usize),
-            "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
+            "--only" => options.only.extend(value()?.split(',').map(str::to_owned)),
             "--show" => options.show = Some(value()?),
             "--junit" => options.junit = Some(value()?),
             "--markdown" => options.markdown = Some(value()?),
