@@ -40,7 +40,6 @@ pub struct Target {
     pub command: Vec<String>,
     pub pace: Pace,
     pub keys: Mutex<Vec<String>>,
-    pub masks: Mutex<Vec<mask::Key>>,
     pub gone: Mutex<Option<String>>,
     /// Whether the server has answered a handshake with 101.
     pub opens: AtomicBool,
@@ -66,7 +65,6 @@ impl Target {
             command: Vec::new(),
             pace: Pace::new(patience),
             keys: Mutex::default(),
-            masks: Mutex::default(),
             gone: Mutex::default(),
             opens: true.into(),
             echoes: false.into(),
@@ -257,6 +255,29 @@ impl Head {
         let fields =
             fields.map(|(n, v)| (n.trim_end().to_owned(), v.trim_matches([' ', '\t']).into()));
         Head { first, fields: fields.collect(), raw: raw.to_vec() }
+    }
+
+    /// Returns what is wrong with the form of a line, if something is: each line after the first has
+    /// to be a name, a colon directly after it, and a value (RFC 9112 §5).
+    pub fn malformed(&self) -> Option<String> {
+        let text = String::from_utf8_lossy(&self.raw);
+        text.lines().skip(1).filter(|line| !line.is_empty()).find_map(|line| {
+            let is_token = |c: char| c.is_ascii_graphic() && !"\"(),/:;<=>?@[\\]{}".contains(c);
+            match line.split_once(':') {
+                _ if line.starts_with([' ', '\t']) => Some(format!(
+                    "the line {:?} begins with a space, so it isn't a header, but continues the line before it",
+                    line.split(':').next().unwrap_or_default().trim()
+                )),
+                None => Some(format!("the line {} has no colon", quote(line.as_bytes()))),
+                Some((name, _)) if name.ends_with([' ', '\t']) => {
+                    Some(format!("the line {} has a space before its colon", quote(line.as_bytes())))
+                }
+                Some((name, _)) if name.is_empty() || !name.chars().all(is_token) => {
+                    Some(format!("{} is no header's name", quote(name.as_bytes())))
+                }
+                Some(_) => None,
+            }
+        })
     }
 
     pub fn status(&self) -> Option<u16> {
@@ -786,9 +807,6 @@ impl Line {
             match wire::parse(&self.input) {
                 Ok(Some((came, count))) => {
                     self.input.drain(..count);
-                    if let Some(key) = came.mask {
-                        self.target.masks.lock().unwrap().push(key);
-                    }
                     if came.opcode() == PING && self.closed.is_none() {
                         self.frame(frame(PONG, &came.payload));
                     }
@@ -1008,7 +1026,17 @@ impl Line {
             self.control(TEXT, word().as_bytes())?;
         }
         self.frames(frames);
-        self.is_failed().map(drop)
+        self.is_failed_with_a_legal_code()
+    }
+
+    /// Checks the same as `is_failed`, and that a Close, if one comes, has a code that may be sent.
+    pub fn is_failed_with_a_legal_code(&mut self) -> Outcome {
+        match self.is_failed()? {
+            Some(code) if !wire::legal(code) => {
+                fails(format!("a Close with {code}, which may not be sent"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Waits for the peer's Close.
