@@ -885,12 +885,14 @@ impl Line {
             return Ok(self.unasked.remove(at));
         }
         let started = Instant::now();
-        let until = started + self.pace().answer() * 4;
+        // The peer echoes only once the whole message has come, and a remote one may have a slow line.
+        let longer = 1 + payload.len() as u32 / (256 << 10);
+        let until = started + self.pace().answer() * longer * 4;
         let before = self.unasked.len();
         let mut is_known = false;
         loop {
             // After an echo with a known mistake, the right one is unlikely to come.
-            let wait = if is_known { self.pace().hardly() } else { self.pace().answer() };
+            let wait = if is_known { self.pace().hardly() } else { self.pace().answer() * longer };
             let instead = match self.message(wait) {
                 Ok(message) if message.payload == payload => {
                     // Only until its first byte: all further bytes restart the wait.

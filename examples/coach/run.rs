@@ -85,6 +85,9 @@ pub fn calibrate(target: &Arc<Target>, jobs: usize, needs_echo: bool) -> Result<
     let mut first = match first_open(&mut probe) {
         Ok(line) => line,
         Err(Stop::Fails(why)) if target.gone.lock().unwrap().is_some() => {
+            if why.contains("certificate") {
+                return Err(format!("{why}: trust it with --root FILE, or any with --insecure"));
+            }
             let at = target.address.as_ref().map(|to| format!("{}:{}", to.host, to.port));
             return Err(format!(
                 "{why}: is it running, and does it listen on {}?",
@@ -518,6 +521,26 @@ mod tests {
         let (stage, check) = check("fragments/of-one-byte");
         let judged = one(check, stage, &target, false);
         assert!(judged.verdict == Verdict::Pass, "{}", judged.seen);
+    }
+
+    #[test]
+    fn peer_on_a_slow_line_has_time_to_receive_a_long_message() {
+        let patience = Duration::from_millis(500);
+        let target = target(patience, Duration::ZERO, move |mut stream, _| {
+            let _ = stream.write_all(ANSWER_101);
+            let (mut input, mut bytes) = (Vec::new(), vec![0; 1 << 17]);
+            while let Ok(read @ 1..) = stream.read(&mut bytes) {
+                input.extend(&bytes[..read]);
+                if let Ok(Some((came, count))) = wire::parse(&input) {
+                    input.drain(..count);
+                    // As if 1 MiB took a second and a half.
+                    std::thread::sleep(patience * 3 * (came.payload.len() >> 20) as u32);
+                    let _ = stream.write_all(&frame(BINARY, came.payload).bytes(None));
+                }
+            }
+        });
+        let echo = Probe::new(target).open().unwrap().echo(BINARY, &[7; 1 << 20]);
+        assert!(echo.is_ok(), "{:?}", echo.err());
     }
 
     #[test]
