@@ -35,6 +35,22 @@ pub fn for_seen(id: &str, seen: &str) -> Option<(&'static str, &'static str)> {
             "The answer is a text over several lines in the source, and its lines are indented there.",
             "Build the answer line by line, so that each line begins with the name of its header.",
         ),
+        ("head" | "accept", _)
+            if seen.contains("space before its colon") || seen.contains("has no colon") =>
+        {
+            (
+                "A header's line is written by hand, as `Name : value` or without its colon.",
+                "Write each line as the name, a colon directly after it, a space and the value.",
+            )
+        }
+        ("close", "answer-frame") if seen.starts_with("a Close with") => (
+            "The Close is built by hand, and not with the function that writes all other frames.",
+            "Write the Close with the same function: a client masks each frame, even an empty Close, and a server none.",
+        ),
+        ("frame", "fresh-masks") if seen.contains("on two connections") => (
+            "The masks come from a generator of pseudo-random numbers, which begins with the same number each time.",
+            "Draw four bytes from the system's random source for each frame.",
+        ),
         ("frame", _) if seen.contains("unmasked with the key") => own("frame/another-mask")?,
         ("frame" | "lengths", _) if seen.contains("without FIN") => own("frame/complete")?,
         ("lengths", _) if seen.contains("that announces") => (
@@ -267,12 +283,13 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
             "Build each frame with one function, which sets the MASK bit and draws a key.",
         ),
         "frame/fresh-masks" => (
-            "The mask key is a constant, or drawn only once for each connection.",
+            "The mask key is a constant, one of a few, or drawn only once for each connection.",
             "Draw four random bytes for each frame.",
         ),
-        "frame/masks-random" => {
-            ("One random byte is used four times.", "Draw four random bytes, and not one.")
-        }
+        "frame/masks-random" => (
+            "One random byte is used four times, or the random number is smaller than 32 bits.",
+            "Draw four random bytes, and not one.",
+        ),
         "frame/masks-not-counted" => {
             ("The mask key is a counter.", "Draw four bytes from the system's random source.")
         }

@@ -101,7 +101,7 @@ fn parse() -> Result<Options, String> {
         match argument.as_str() {
             "--listen" => options.listen = Some(value()?),
             "--stage" => options.stage = Some(number(value()?)? as usize),
-            "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
+            "--only" => options.only.extend(value()?.split(',').map(str::to_owned)),
             "--show" => options.show = Some(value()?),
             "--junit" => options.junit = Some(value()?),
             "--markdown" => options.markdown = Some(value()?),
@@ -255,13 +255,15 @@ fn finish(
     started: Instant,
     target: &Target,
 ) -> Result<u8, String> {
-    let write = |file: &Option<String>, text: String| match file {
-        Some(file) => std::fs::write(file, text).map_err(|error| format!("{file}: {error}")),
+    let write = |file: &Option<String>, text: fn(&[Judged], &str) -> String| match file {
+        Some(file) => {
+            std::fs::write(file, text(all, peer)).map_err(|error| format!("{file}: {error}"))
+        }
         None => Ok(()),
     };
     // A file that can't be written ends the run with 2, but only after the report is printed.
-    let written = write(&options.junit, report::junit(all, peer))
-        .and_then(|()| write(&options.markdown, report::markdown(all, peer)));
+    let written = write(&options.junit, report::junit)
+        .and_then(|()| write(&options.markdown, report::markdown));
     let failed = report::count(all, Verdict::Fail);
     let status = match unasked(all, target) {
         Some(why) if failed == 0 => Err(why),

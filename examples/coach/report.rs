@@ -158,24 +158,26 @@ impl Exchange {
         const LAST: usize = 5;
         let asked = record.first().map_or(Role::Client, |(first, _)| *first);
         let peer = if check.peers == Peers::Clients { Role::Client } else { asked.other() };
+        let is_of_peer = |it: &Annotation| it.from == peer && !it.title.starts_with("bytes after");
         let mut conversation = Conversation::new(Settings::default());
-        let mut told = Vec::new();
+        let (mut told, mut left_out, mut is_peer_left_out) = (Vec::new(), 0, false);
+        // There may be millions, so drop those in the middle at once.
+        let mut tell = |annotation| {
+            told.push(annotation);
+            if told.len() > FIRST + LAST {
+                is_peer_left_out |= is_of_peer(&told.remove(FIRST));
+                left_out += 1;
+            }
+        };
         for (from, bytes) in record {
-            conversation.push(*from, bytes, &mut |annotation| told.push(annotation));
+            conversation.push(*from, bytes, &mut tell);
         }
         for from in [Role::Client, Role::Server] {
-            conversation.end(from, &mut |annotation| told.push(annotation));
+            conversation.end(from, &mut tell);
         }
-        let last_of_peer =
-            |it: &Annotation| it.from == peer && !it.title.starts_with("bytes after");
-        let looked_at = told.iter().rposition(last_of_peer);
-        let left_out = told.len().saturating_sub(FIRST + LAST);
-        told.drain(FIRST.min(told.len())..(FIRST + left_out).min(told.len()));
-        let is_shown = |place: usize| match place {
-            ..FIRST => Some(place),
-            _ => place.checked_sub(left_out).filter(|place| *place >= FIRST),
-        };
-        Exchange { told, left_out, looked_at: looked_at.and_then(is_shown), peer }
+        let last = told.iter().rposition(is_of_peer);
+        let looked_at = last.filter(|place| *place >= FIRST || !is_peer_left_out);
+        Exchange { told, left_out, looked_at, peer }
     }
 }
 

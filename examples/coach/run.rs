@@ -85,6 +85,9 @@ pub fn calibrate(target: &Arc<Target>, jobs: usize, needs_echo: bool) -> Result<
     let mut first = match first_open(&mut probe) {
         Ok(line) => line,
         Err(Stop::Fails(why)) if target.gone.lock().unwrap().is_some() => {
+            if why.contains("certificate") {
+                return Err(format!("{why}: trust it with --root FILE, or any with --insecure"));
+            }
             let at = target.address.as_ref().map(|to| format!("{}:{}", to.host, to.port));
             return Err(format!(
                 "{why}: is it running, and does it listen on {}?",
@@ -524,6 +527,66 @@ mod tests {
         let (stage, check) = check("fragments/of-one-byte");
         let judged = one(check, stage, &target, false);
         assert!(judged.verdict == Verdict::Pass, "{}", judged.seen);
+    }
+
+    #[test]
+    fn peer_on_a_slow_line_has_time_to_receive_a_long_message() {
+        let patience = Duration::from_millis(500);
+        let target = target(patience, Duration::ZERO, move |mut stream, _| {
+            let _ = stream.write_all(ANSWER_101);
+            let (mut input, mut bytes) = (Vec::new(), vec![0; 1 << 17]);
+            while let Ok(read @ 1..) = stream.read(&mut bytes) {
+                input.extend(&bytes[..read]);
+                if let Ok(Some((came, count))) = wire::parse(&input) {
+                    input.drain(..count);
+                    // As if 1 MiB took a second and a half.
+                    std::thread::sleep(patience * 3 * (came.payload.len() >> 20) as u32);
+                    let _ = stream.write_all(&frame(BINARY, came.payload).bytes(None));
+                }
+            }
+        });
+        let echo = Probe::new(target).open().unwrap().echo(BINARY, &[7; 1 << 20]);
+        assert!(echo.is_ok(), "{:?}", echo.err());
+    }
+
+    #[test]
+    fn what_the_coach_keeps_of_a_peer_that_sends_without_an_end_is_bounded() {
+        let target = target(Duration::from_millis(2000), Duration::ZERO, |mut stream, _| {
+            let _ = stream.write_all(ANSWER_101);
+            let message = frame(BINARY, vec![b'x'; 1 << 20]).bytes(None);
+            while stream.write_all(&message).is_ok() {}
+        });
+        let mut probe = Probe::new(target);
+        let mut line = probe.open().unwrap();
+        assert!(line.alive().is_err());
+        let kept: usize = line.unasked.iter().map(|message| message.payload.len()).sum();
+        assert!(kept as u64 <= wire::LARGEST + (1 << 20), "{kept} bytes of messages");
+        let record = probe.records[0].lock().unwrap();
+        let recorded: usize = record.iter().map(|(_, bytes)| bytes.len()).sum();
+        assert!(recorded < 5 << 20, "{recorded} bytes recorded");
+    }
+
+    #[test]
+    fn message_of_fragments_without_an_end_is_waited_for_in_bounded_time() {
+        let target = target(Duration::from_millis(100), Duration::ZERO, |mut stream, _| {
+            let _ = stream.write_all(ANSWER_101);
+            let _ = stream.write_all(&frame(wire::TEXT, "x").more().bytes(None));
+            let fragments = frame(wire::CONTINUATION, "x").more().bytes(None).repeat(1000);
+            while stream.write_all(&fragments).is_ok() {}
+        });
+        let mut line = Probe::new(target).open().unwrap();
+        let started = Instant::now();
+        assert!(line.alive().is_err());
+        assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    }
+
+    #[test]
+    fn interim_answers_without_an_end_are_no_answer() {
+        let target = target(Duration::from_millis(100), Duration::ZERO, |mut stream, _| {
+            while stream.write_all(&b"HTTP/1.1 102 Processing\r\n\r\n".repeat(100)).is_ok() {}
+        });
+        let Err(Stop::Skips(seen)) = Probe::new(target).open() else { panic!("it's open") };
+        assert!(seen.contains("again and again"), "{seen}");
     }
 
     #[test]

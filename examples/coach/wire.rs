@@ -157,8 +157,13 @@ pub fn opcode_name(opcode: u8) -> String {
     }
 }
 
+/// Whether a Close may carry this code (§7.4).
+pub fn legal(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+}
+
 /// The largest frame and the largest message, in bytes, that the coach accepts from a peer.
-pub const LARGEST: u64 = 64 << 20;
+pub const LARGEST: u64 = 16 << 20;
 
 /// Returns the payload length in the header of the first frame, if the header is complete.
 pub fn announced(bytes: &[u8]) -> Option<u64> {

@@ -23,6 +23,7 @@ ROWS = [
     ("a server that dies of the first frame", ["server", "--fault", "dies-of-first-frame"], ["URL"], 2, "gone after the first message"),
     ("a report that can't be written", ["server"], ["--stage", "4", "--junit", "/nowhere/report.xml", "URL"], 2, "stage 4 holds"),
     ("a timeout of no time still waits", ["server"], ["--only", "head/plain", "--timeout", "0", "URL"], 0, "badge"),
+    ("two lists of checks are both asked", ["server"], ["--only", "head/plain", "--only", "accept/status", "URL"], 0, "2 of 2 passed"),
     ("another path is served", ["server", "--legal", "root-path-only"], ["--only", "head/plain", "URLother"], 1, "at another path"),
     ("a client that comes once", ["client"], ["--only", "head", "--listen", "127.0.0.1:0"], 2, "no client came"),
 ]

@@ -140,13 +140,7 @@ fn value(p: &mut Probe, sent: &str, padded: &str) -> Outcome {
 fn head_of(p: &mut Probe, wrong: fn(&Head) -> Option<String>) -> Outcome {
     let request = p.request().bytes();
     let (head, _line) = p.accepted(&request)?;
-    if let Some((name, _)) = head.fields.iter().find(|(name, _)| name.starts_with([' ', '\t'])) {
-        return fails(format!(
-            "the line {:?} begins with a space, so it isn't a header, but continues the line before it",
-            name.trim_start()
-        ));
-    }
-    wrong(&head).map_or(Ok(()), fails)
+    head.malformed().or_else(|| wrong(&head)).map_or(Ok(()), fails)
 }
 
 /// Gives a client a wrong answer, after which it must neither echo nor keep the connection open.
@@ -474,17 +468,23 @@ pub const CHECKS: &[Check] = &[
     check(
         "accept/other-upgrade",
         &VERIFY,
-        "a 101 with `Upgrade: h2c`",
+        "a 101 with `Upgrade: h2c`, and one with `Upgrade: websocketx`",
         "the client ends the connection",
-        |p| turns_away(p, |a| a.set("Upgrade", "h2c").bytes()),
+        |p| {
+            turns_away(p, |a| a.set("Upgrade", "h2c").bytes())?;
+            turns_away(p, |a| a.set("Upgrade", "websocketx").bytes())
+        },
     )
     .clients(),
     check(
         "accept/no-connection",
         &VERIFY,
-        "a 101 without Connection",
+        "a 101 without Connection, and one with `Connection: notupgrade`",
         "the client ends the connection",
-        |p| turns_away(p, |a| a.without("Connection").bytes()),
+        |p| {
+            turns_away(p, |a| a.without("Connection").bytes())?;
+            turns_away(p, |a| a.set("Connection", "notupgrade").bytes())
+        },
     )
     .clients(),
     check(

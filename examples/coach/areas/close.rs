@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::check::{Check, Lesson, Outcome, check, fails, skips, warns};
 use crate::probe::{Line, Next, Probe, word};
-use crate::wire::{CLOSE, Came, TEXT, frame, quote};
+use crate::wire::{CLOSE, Came, TEXT, frame, legal, quote};
 
 const ANSWER: Lesson = Lesson {
     section: "§5.5.1",
@@ -47,10 +47,6 @@ fn closed(p: &mut Probe, body: &[u8]) -> Result<(Came, Line), crate::check::Stop
     line.control(TEXT, word().as_bytes())?;
     line.frame(frame(CLOSE, body));
     Ok((line.close_comes()?, line))
-}
-
-fn legal(code: u16) -> bool {
-    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
 fn good(p: &mut Probe, code: u16) -> Outcome {
@@ -99,7 +95,7 @@ fn reasoned(p: &mut Probe, reason: &str) -> Outcome {
 }
 
 /// Checks what comes after the peer's Close.
-fn behind(line: &mut Line) -> Outcome {
+pub fn behind(line: &mut Line) -> Outcome {
     let wait = line.pace().moment() * 2;
     let until = Instant::now() + wait * 4;
     while Instant::now() < until {
@@ -159,7 +155,7 @@ pub const CHECKS: &[Check] = &[
         "close/answer-frame",
         &BODY,
         "a Close with 1000",
-        "a Close with FIN, no reserved bits, and no body or a code that may be sent",
+        "a Close with FIN, no reserved bits, masked if a client sends it and else not, and no body or a code that may be sent",
         |p| {
             let (close, _) = closed(p, &body(1000, b""))?;
             let wrong = !close.fin()
@@ -174,6 +170,12 @@ pub const CHECKS: &[Check] = &[
             match wrong {
                 true => {
                     fails(format!("first byte {:08b}, body {}", close.first, quote(&close.payload)))
+                }
+                false if close.mask.is_some() != p.is_client() => {
+                    fails(match close.mask {
+                        Some(key) => format!("a Close with MASK set, and the key {key:02x?}"),
+                        None => "a Close without a mask".into(),
+                    })
                 }
                 false => Ok(()),
             }

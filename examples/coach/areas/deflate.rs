@@ -103,7 +103,7 @@ fn offer(p: &mut Probe, offers: &[&str]) -> Result<(Option<Parameters>, Line), S
     let (head, line) = p.accepted(&request.bytes())?;
     let mut answers = extensions(&head);
     match answers.len() {
-        0 => Ok((None, line)),
+        0 if head.all("Sec-WebSocket-Extensions").is_empty() => Ok((None, line)),
         1 if answers[0].0 == OFFER => Ok((Some(answers.remove(0).1), line)),
         _ => fails(format!("Sec-WebSocket-Extensions: {:?}", head.all("Sec-WebSocket-Extensions"))),
     }
@@ -283,7 +283,7 @@ impl Open {
     fn breaks(&mut self, frames: &[crate::wire::Frame]) -> Outcome {
         self.control()?;
         self.line.frames(frames);
-        self.line.is_failed().map(drop)
+        self.line.is_failed_with_a_legal_code()
     }
 }
 

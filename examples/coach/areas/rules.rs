@@ -1,9 +1,12 @@
 //! Stage 11: frames that break a rule.
 
-use crate::check::{Check, Lesson, Outcome, check, warns};
+use crate::areas::close::behind;
+use crate::check::{Check, Lesson, Outcome, check, fails, warns};
 use crate::library::{FIN, RSV1};
 use crate::probe::{Next, Probe, word};
-use crate::wire::{BINARY, CLOSE, CONTINUATION, Came, Frame, PING, PONG, TEXT, Width, frame};
+use crate::wire::{
+    BINARY, CLOSE, CONTINUATION, Came, Frame, PING, PONG, TEXT, Width, frame, legal,
+};
 
 const MASKS: Lesson = Lesson {
     section: "§5.1",
@@ -40,6 +43,13 @@ const CODE: Lesson = Lesson {
     rule: "An endpoint that fails a connection should say why, in a Close with a code such as 1002. Other connections go on.",
     causes: "The code closes the socket at each error without a Close, or an exception ends the whole server.",
     fix: "Send a Close with 1002 before you close the socket; catch errors for each connection.",
+};
+
+const AFTER: Lesson = Lesson {
+    section: "§7.1.7",
+    rule: "After a violation, an endpoint processes no more data from its peer: it sends a Close, and ends the connection.",
+    causes: "The code sends a Close with 1002, and then goes on with the next frame.",
+    fix: "Leave the loop after the Close for an error, too, even if the buffer has more frames.",
 };
 
 const FAILS: &str = "a Close, or the end of the stream";
@@ -142,7 +152,7 @@ pub const CHECKS: &[Check] = &[
             line.breaks(&[frame(CLOSE, [&[3, 232][..], &[b'c'; 124]].concat())])?;
             match &line.closed {
                 Some(close) if close.payload.len() > 125 => {
-                    crate::check::fails("a Close of more than 125 bytes came back")
+                    fails("a Close of more than 125 bytes came back")
                 }
                 Some(close) => not_as_if_good(close),
                 None => Ok(()),
@@ -207,12 +217,30 @@ pub const CHECKS: &[Check] = &[
         line.frame(frame(0, "").bits(FIN | 3));
         match line.is_failed()? {
             Some(1002) => Ok(()),
+            Some(code) if !legal(code) => {
+                fails(format!("a Close with {code}, which may not be sent"))
+            }
             Some(code) => warns(format!("a Close with {code}")),
             None => warns("the end of the stream, without a Close that says why"),
         }
     })
     .both()
     .should(),
+    check(
+        "rules/nothing-after",
+        &AFTER,
+        "a frame with an unknown opcode and a text in one write",
+        "a Close or the end of the stream, and no echo after it",
+        |p| {
+            let mut line = p.open()?;
+            line.control(TEXT, word().as_bytes())?;
+            let bytes = line.encode_all(&[frame(3, ""), frame(TEXT, word())]);
+            line.send(&bytes);
+            line.is_failed()?;
+            behind(&mut line)
+        },
+    )
+    .both(),
     check(
         "rules/others-unharmed",
         &CODE,

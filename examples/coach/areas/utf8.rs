@@ -2,7 +2,7 @@
 
 use crate::check::{Check, Lesson, Outcome, check, fails, warns};
 use crate::probe::{Next, Probe, word};
-use crate::wire::{BINARY, CONTINUATION, Frame, TEXT, frame};
+use crate::wire::{BINARY, CONTINUATION, Frame, TEXT, frame, legal};
 
 const VALID: Lesson = Lesson {
     section: "§5.6",
@@ -62,7 +62,7 @@ pub const CHECKS: &[Check] = &[
     )
     .both(),
     check("utf8/two-bytes", &VALID, "characters of two bytes", "the same bytes", |p| {
-        fine(p, "Zoë, Ελλάδα, Україна")
+        fine(p, "Zoë, Zoe\u{308}, Ελλάδα, Україна")
     })
     .both(),
     check("utf8/three-bytes", &VALID, "characters of three bytes", "the same bytes", |p| {
@@ -124,25 +124,25 @@ pub const CHECKS: &[Check] = &[
     check(
         "utf8/overlong-2",
         &INVALID,
-        "c0 80, a zero in two bytes",
+        "c0 80 and c1 bf: a zero and U+007F in two bytes",
         "a Close, or the end of the stream",
-        |p| wrong(p, &[&[0xc0, 0x80]]),
+        |p| wrong(p, &[&[0xc0, 0x80], &[0xc1, 0xbf]]),
     )
     .both(),
     check(
         "utf8/overlong-3",
         &INVALID,
-        "e0 80 af, a slash in three bytes",
+        "e0 80 af and e0 9f bf: a slash and U+07FF in three bytes",
         "a Close, or the end of the stream",
-        |p| wrong(p, &[&[0xe0, 0x80, 0xaf]]),
+        |p| wrong(p, &[&[0xe0, 0x80, 0xaf], &[0xe0, 0x9f, 0xbf]]),
     )
     .both(),
     check(
         "utf8/overlong-4",
         &INVALID,
-        "f0 80 80 af, a slash in four bytes",
+        "f0 80 80 af and f0 8f bf bf: a slash and U+FFFF in four bytes",
         "a Close, or the end of the stream",
-        |p| wrong(p, &[&[0xf0, 0x80, 0x80, 0xaf]]),
+        |p| wrong(p, &[&[0xf0, 0x80, 0x80, 0xaf], &[0xf0, 0x8f, 0xbf, 0xbf]]),
     )
     .both(),
     check(
@@ -156,17 +156,17 @@ pub const CHECKS: &[Check] = &[
     check(
         "utf8/beyond-the-last",
         &INVALID,
-        "f4 90 80 80, above U+10FFFF",
+        "f4 90 80 80 and f5 80 80 80, above U+10FFFF",
         "a Close, or the end of the stream",
-        |p| wrong(p, &[&[0xf4, 0x90, 0x80, 0x80]]),
+        |p| wrong(p, &[&[0xf4, 0x90, 0x80, 0x80], &[0xf5, 0x80, 0x80, 0x80]]),
     )
     .both(),
     check(
         "utf8/cut-at-the-end",
         &INVALID,
-        "a text that ends within a character",
+        "texts that end within a character of two, three and four bytes",
         "a Close, or the end of the stream",
-        |p| wrong(p, &[&[0xe2, 0x82]]),
+        |p| wrong(p, &[&[0xe2, 0x82], &[0xc3], &[0xf0, 0x9f, 0xa6]]),
     )
     .both(),
     check(
@@ -188,9 +188,9 @@ pub const CHECKS: &[Check] = &[
     check(
         "utf8/missing-continuation",
         &INVALID,
-        "c3 28: a character that doesn't go on",
+        "c3 28, e2 82 28 and f0 9f a6 28: characters that don't go on",
         "a Close, or the end of the stream",
-        |p| wrong(p, &[&[0xc3, 0x28]]),
+        |p| wrong(p, &[&[0xc3, 0x28], &[0xe2, 0x82, 0x28], &[0xf0, 0x9f, 0xa6, 0x28]]),
     )
     .both(),
     check(
@@ -207,6 +207,9 @@ pub const CHECKS: &[Check] = &[
         line.frame(frame(TEXT, [0xff]));
         match line.is_failed()? {
             Some(1007) => Ok(()),
+            Some(code) if !legal(code) => {
+                fails(format!("a Close with {code}, which may not be sent"))
+            }
             Some(code) => warns(format!("a Close with {code}")),
             None => warns("the end of the stream, without a Close that says why"),
         }

@@ -87,6 +87,7 @@ fn request(authority: &str, path: &str, key: &str) -> String {
     let first = match () {
         () if has(AsksWithPost) => format!("POST /{path} HTTP/1.1"),
         () if has(AsksInHttp10) => format!("GET /{path} HTTP/1.0"),
+        () if has(AsksWithFragment) => format!("GET /{path}#top HTTP/1.1"),
         () if has(AsksForNoSlash) => format!("GET {path} HTTP/1.1"),
         () => format!("GET /{path} HTTP/1.1"),
     };
@@ -95,6 +96,7 @@ fn request(authority: &str, path: &str, key: &str) -> String {
         () if has(AsksWithoutPort) => {
             format!("Host: {}\r\n", authority.split(':').next().unwrap_or_default())
         }
+        () if has(AsksWithUrlAsHost) => format!("Host: ws://{authority}\r\n"),
         () => format!("Host: {authority}\r\n"),
     };
     let upgrade = if has(AsksWithoutUpgrade) { "" } else { "Upgrade: websocket\r\n" };
@@ -134,6 +136,8 @@ fn request(authority: &str, path: &str, key: &str) -> String {
     let all = format!("{first}\r\n{host}{upgrade}{connection}{key}{version}{extensions}{rest}\r\n");
     if has(AsksInBareLineFeeds) {
         all.replace("\r\n", "\n")
+    } else if has(SpaceBeforeColonWritten) {
+        all.replace(": ", " : ")
     } else if has(AsksInLowerCase) {
         all.replace("Sec-WebSocket-", "sec-websocket-").replace("Upgrade:", "upgrade:")
     } else {
@@ -179,8 +183,14 @@ fn opened(head: &[u8], key: &str) -> Option<Option<Params>> {
     if has(ReasonPhraseChecked) && words.next() != Some("Switching Protocols") {
         return None;
     }
-    unless(answer.lists("Upgrade", "websocket"), AnswerUpgradeUnchecked)?;
-    unless(answer.lists("Connection", "upgrade"), AnswerConnectionUnchecked)?;
+    let contains =
+        |name, token| answer.lines(name).iter().any(|line| line.to_lowercase().contains(token));
+    if !has(AnswerUpgradeContains) || !contains("Upgrade", "websocket") {
+        unless(answer.lists("Upgrade", "websocket"), AnswerUpgradeUnchecked)?;
+    }
+    if !has(AnswerConnectionContains) || !contains("Connection", "upgrade") {
+        unless(answer.lists("Connection", "upgrade"), AnswerConnectionUnchecked)?;
+    }
     let accepts = answer.lines("Sec-WebSocket-Accept");
     unless(accepts.len() < 2, TwoAcceptsAccepted)?;
     unless(!accepts.is_empty(), NoAcceptAccepted)?;

@@ -215,17 +215,31 @@ impl Connection {
     /// The key of the next frame.
     fn key(&self, opcode: u8, length: u64) -> Option<[u8; 4]> {
         if self.server {
-            return if has(ServerMasks) { Some(random()) } else { None };
+            let masks = has(ServerMasks)
+                || has(CloseMasked) && opcode == wire::CLOSE
+                || has(BinaryMasked) && opcode == wire::BINARY;
+            return masks.then(random);
         }
         match () {
             () if has(NothingMasked) => None,
             () if has(ControlNotMasked) && opcode >= wire::CLOSE => None,
+            () if has(CloseNotMasked) && opcode == wire::CLOSE => None,
+            () if has(BinaryNotMasked) && opcode == wire::BINARY => None,
             () if has(LongNotMasked) && length > 125 => None,
             () if has(EmptyNotMasked) && length == 0 => None,
             () if has(MaskFixed) => Some(*b"mask"),
             () if has(MaskZero) => Some([0; 4]),
             () if has(MaskOfConnection) => Some(self.own_key),
             () if has(MaskCounted) => Some(COUNTED.fetch_add(1, SeqCst).to_be_bytes()),
+            () if has(MasksAlternate) => {
+                Some([*b"mask", *b"fish"][COUNTED.fetch_add(1, SeqCst) as usize % 2])
+            }
+            // Each connection has a process of its own.
+            () if has(MasksOfSeed) => {
+                let count = COUNTED.fetch_add(1, SeqCst);
+                Some((count * count).wrapping_mul(0x9e37_79b9).to_be_bytes())
+            }
+            () if has(MasksOf16Bits) => Some([0, 0, random()[0], random()[1]]),
             () if has(MaskOfOneByte) => Some([random()[0]; 4]),
             () => Some(random()),
         }

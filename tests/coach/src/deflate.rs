@@ -29,6 +29,9 @@ pub fn choose(lines: &[&str]) -> (Option<String>, Option<Params>) {
     if has(UnofferedExtension) {
         return (Some("x-zoo".into()), None);
     }
+    if has(DeflateAnsweredEmpty) && !lines.is_empty() {
+        return (Some(String::new()), None);
+    }
     if has(DeflateDeclined) || has(RsvOneUnasked) {
         return (None, None);
     }

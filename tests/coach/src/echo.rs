@@ -57,6 +57,9 @@ impl Echo {
             Err(End::Violation(code)) if has(ReasonOnViolation) => {
                 self.send_close(&[&code.to_be_bytes()[..], "ein Verstoß".as_bytes()].concat())
             }
+            Err(End::Violation(1007)) if has(Utf8ClosedWith1005) => {
+                self.send_close(&1005_u16.to_be_bytes())
+            }
             Err(End::Violation(code)) => self.send_close(&code.to_be_bytes()),
             _ => Ok(()),
         };
@@ -95,13 +98,19 @@ impl Echo {
             () if has(FrameLimitOf20000) => 20_000,
             () => MAX_MESSAGE,
         };
-        rules::check(
+        let checked = rules::check(
             &header,
             self.connection.server,
             self.deflate.is_some(),
             most.saturating_sub(long).min(longest_frame),
-        )
-        .map_err(End::Violation)?;
+        );
+        if let Err(code) = checked
+            && has(GoesOnAfterViolation)
+        {
+            self.send_close(&code.to_be_bytes())?;
+            return self.connection.read_payload(&header, None).map(drop);
+        }
+        checked.map_err(End::Violation)?;
         if header.opcode < CLOSE { self.data(header) } else { self.control(&header) }
     }
 

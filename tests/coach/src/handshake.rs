@@ -206,6 +206,12 @@ fn switching_protocols(request: &Head) -> (Vec<u8>, Option<Params>) {
     if has(AnswerIndented) {
         head = head.replace("\r\nSec-", "\r\n  Sec-");
     }
+    if has(SpaceBeforeColonWritten) {
+        head = head.replace(": ", " : ");
+    }
+    if has(AnswerHasLineWithoutColon) {
+        head = head.replace("\r\nConnection", "\r\nno colon here\r\nConnection");
+    }
     if has(BytesAfter101) {
         head += "Welcome!\r\n";
     }

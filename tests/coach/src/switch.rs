@@ -152,6 +152,8 @@ members! {
     AnswerNeverEnds S "leaves out the empty line after its fields" "head/plain head/several-at-once head/any-order" "accept";
     AnswerEndsUnfinished S "leaves out the empty line after its fields, and ends the connection" "head/plain accept/line-ends" "head accept";
     AnswerIndented S "begins the accept's line with spaces" "accept/present-once" "accept";
+    SpaceBeforeColonWritten B "writes a space before the colon of its fields" "accept/present-once accept/upgrade head/request-line" "accept head";
+    AnswerHasLineWithoutColon S "has a line without a colon in its 101" "accept/present-once" "accept";
     BytesAfter101 S "writes a line of text after the head" "accept/nothing-behind" "";
     NewlineAfter101 S "writes an empty line too many" "accept/nothing-behind" "";
     UnaskedSubprotocol S "chooses a subprotocol though none was offered" "accept/no-unasked-subprotocol" "accept policy";
@@ -184,6 +186,8 @@ members! {
     TextEchoedAsBinary B "sends text back as binary" "frame/kind-text" "";
     BinaryEchoedAsText B "sends binary back as text" "frame/kind-binary" "";
     RsvOneUnasked B "sets RSV1 without compression" "frame/no-reserved-bits" "";
+    BinaryMasked S "masks binary messages" "frame/unmasked" "";
+    BinaryNotMasked C "doesn't mask binary messages" "frame/masked" "";
     RsvTwoSet B "sets RSV2" "frame/no-reserved-bits" "";
     RsvThreeSet B "sets RSV3" "frame/no-reserved-bits" "";
     NeverFinal B "never sets FIN" "frame/complete" "head accept";
@@ -251,6 +255,8 @@ members! {
     CloseReasonCut B "cuts the reason inside a character" "close/reason close/reason-123" "";
     CloseReasonTooLong B "answers with more than 125 bytes" "close/answer-frame" "close";
     CloseFragmented B "sends Close without FIN" "close/answer-frame" "close";
+    CloseMasked S "masks its Close" "close/answer-frame" "";
+    CloseNotMasked C "doesn't mask its Close" "close/answer-frame" "";
     CloseTwice B "answers Close twice" "close/once" "close";
     MessageAfterClose B "sends a message after its Close" "close/nothing-after" "close";
     EchoesAfterClose B "goes on echoing after its Close" "close/data-after" "close";
@@ -287,6 +293,10 @@ members! {
     Utf8SurrogatesAccepted B "accepts surrogates" "utf8/surrogate" "utf8";
     Utf8OverlongAccepted B "accepts overlong forms" "utf8/overlong-2 utf8/overlong-3 utf8/overlong-4" "utf8";
     Utf8BeyondLastAccepted B "accepts what is above U+10FFFF" "utf8/beyond-the-last" "utf8";
+    Utf8LongestFormAccepted B "accepts characters that begin with F5 to F7" "utf8/beyond-the-last" "";
+    Utf8C1Accepted B "looks for overlong forms of two bytes at C0 alone" "utf8/overlong-2" "";
+    Utf8OnlyFirstContinuationChecked B "checks the byte after the first of a character, and no further one" "utf8/missing-continuation" "";
+    Utf8ClosedWith1005 B "answers bad text with 1005" "utf8/lone-continuation utf8/code-1007~" "utf8 deflate";
     Utf8CutAtEndAccepted B "accepts a text that ends inside a character" "utf8/cut-at-the-end utf8/cut-in-last-fragment" "utf8";
     Utf8StrayContinuationAccepted B "accepts a continuation byte alone" "utf8/lone-continuation" "utf8 deflate/not-utf8";
     Utf8ImpossibleBytesAccepted B "accepts FE and FF" "utf8/no-such-byte utf8/at-the-end-of-long utf8/code-1007 utf8/in-second-fragment" "utf8 deflate/not-utf8";
@@ -331,6 +341,7 @@ members! {
     DeflateAnswersUnknownParameter S "answers with an unknown parameter" "deflate/answer deflate/client-window" "deflate";
     DeflateAnswersClientBitsUnasked S "answers client_max_window_bits unasked" "deflate/no-client-window-unasked deflate/fallback" "deflate";
     DeflateAnsweredTwice S "answers twice" "deflate/one-answer deflate/offer deflate/on-two-lines" "deflate";
+    DeflateAnsweredEmpty S "answers an offer with an empty list" "deflate/offer" "deflate";
     DeflateWindow8Raised S "answers 9 window bits to 8, as its compressor can't do 8" "deflate/server-window-8" "";
     DeflateOfferedBitsIgnored S "doesn't answer server_max_window_bits" "deflate/server-window" "deflate";
     DeflateAnswersMoreBits S "answers more bits than were asked for" "deflate/server-window" "deflate";
@@ -369,7 +380,11 @@ members! {
     ByteOrderMarkDropped B "drops a byte order mark" "utf8/byte-order-mark" "utf8";
     BinaryCheckedAsText B "wants UTF-8 in binary messages" "frame/binary-all-bytes" "";
     MaskCounted C "counts its masks up" "frame/masks-not-counted" "";
+    MasksAlternate C "has two masks, and takes them in turn" "frame/fresh-masks" "frame";
+    MasksOfSeed C "draws the same masks on each connection" "frame/fresh-masks" "";
+    MasksOf16Bits C "draws two random bytes of each mask" "frame/masks-random" "";
     ViolationHarmsOthers S "ends all connections at a violation of one" "rules/others-unharmed" "";
+    GoesOnAfterViolation B "sends a Close at a violation, and goes on" "rules/nothing-after" "rules";
     FramesReadUnderLock S "holds a lock while it reads a payload" "many/silent-in-mid-frame" "many";
     AsksWithTwoKeys C "sends two keys" "head/no-repeats" "accept";
     AsksInBareLineFeeds C "ends its lines with a line feed alone" "head/line-ends" "";
@@ -384,6 +399,8 @@ members! {
     AsksForNoSlash C "leaves out the slash" "head/request-line" "";
     AsksWithoutHost C "sends no `Host`" "head/host" "";
     AsksWithoutPort C "leaves the port out of `Host`" "head/host" "";
+    AsksWithUrlAsHost C "writes its URL into `Host`" "head/host" "";
+    AsksWithFragment C "asks for a path with a fragment" "head/request-line" "";
     AsksWithoutUpgrade C "sends no `Upgrade`" "head/upgrade" "";
     AsksWithoutConnection C "sends no `Connection: Upgrade`" "head/connection" "";
     AsksWithoutKey C "sends no key" "accept/key-of-16-bytes" "head frame";
@@ -395,6 +412,8 @@ members! {
     ReasonPhraseChecked C "wants the usual reason phrase" "head/answer-any-reason" "head";
     AnswerUpgradeUnchecked C "doesn't look at `Upgrade`" "accept/no-upgrade accept/other-upgrade" "accept";
     AnswerConnectionUnchecked C "doesn't look at `Connection`" "accept/no-connection" "accept";
+    AnswerUpgradeContains C "looks for `websocket` anywhere in `Upgrade`" "accept/other-upgrade" "";
+    AnswerConnectionContains C "looks for `upgrade` anywhere in `Connection`" "accept/no-connection" "";
     TwoAcceptsAccepted C "takes the first of two accepts" "accept/two-values" "";
     NoAcceptAccepted C "accepts an answer without the accept" "accept/missing" "accept";
     WrongAcceptAccepted C "doesn't compare the accept" "accept/wrong accept/of-another-key" "accept";

@@ -12,11 +12,13 @@ pub struct Utf8 {
     /// The bounds of the next of them.
     least: u8,
     most: u8,
+    /// Whether the byte after the first of this character has come.
+    is_first_checked: bool,
 }
 
 impl Utf8 {
     pub fn new() -> Utf8 {
-        Utf8 { missing: 0, least: 0x80, most: 0xbf }
+        Utf8 { missing: 0, least: 0x80, most: 0xbf, is_first_checked: false }
     }
 
     /// Whether the text can still be right with these bytes after it.
@@ -34,16 +36,19 @@ impl Utf8 {
             return true;
         }
         if self.missing > 0 {
-            if !(self.least..=self.most).contains(&byte) {
+            let is_unchecked = has(Utf8OnlyFirstContinuationChecked) && self.is_first_checked;
+            if !is_unchecked && !(self.least..=self.most).contains(&byte) {
                 return false;
             }
-            *self = Utf8 { missing: self.missing - 1, least: 0x80, most: 0xbf };
+            *self =
+                Utf8 { missing: self.missing - 1, least: 0x80, most: 0xbf, is_first_checked: true };
             return true;
         }
         let (overlong, surrogates, beyond) =
             (has(Utf8OverlongAccepted), has(Utf8SurrogatesAccepted), has(Utf8BeyondLastAccepted));
         let (missing, least, most) = match byte {
             0x00..=0x7f => (0, 0x80, 0xbf),
+            0xc1 if has(Utf8C1Accepted) => (1, 0x80, 0xbf),
             0xc0..=0xc1 if overlong => (1, 0x80, 0xbf),
             0xc2..=0xdf => (1, 0x80, 0xbf),
             0xe0 if !overlong => (2, 0xa0, 0xbf),
@@ -52,6 +57,7 @@ impl Utf8 {
             0xf0 if !overlong => (3, 0x90, 0xbf),
             0xf4 if !beyond => (3, 0x80, 0x8f),
             0xf0..=0xf4 => (3, 0x80, 0xbf),
+            0xf5..=0xf7 if has(Utf8LongestFormAccepted) => (3, 0x80, 0xbf),
             0xf5..=0xf7 if beyond => (3, 0x80, 0xbf),
             0x80..=0xbf if has(Utf8StrayContinuationAccepted) => (0, 0x80, 0xbf),
             0xfe..=0xff if has(Utf8ImpossibleBytesAccepted) => (0, 0x80, 0xbf),
@@ -63,7 +69,7 @@ impl Utf8 {
         if byte == 0 && has(Utf8NulRefused) {
             return false;
         }
-        *self = Utf8 { missing, least, most };
+        *self = Utf8 { missing, least, most, is_first_checked: false };
         true
     }
 }
