@@ -285,13 +285,17 @@ mod tests {
         let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(500)).ok();
         let in_queue: Vec<TcpStream> = iter::from_fn(connect).collect();
         let listener = Listener::from(listener);
-        let registry = Registry::new(Some(listener.wake_address().unwrap()));
-        registry.set_is_in_accept(true);
-        let start = Instant::now();
-        registry.stop(Duration::ZERO, Close::going_away());
-        // A connection attempt takes a second.
-        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
-        registry.set_is_in_accept(false);
+        let time = || {
+            let registry = Registry::new(Some(listener.wake_address().unwrap()));
+            registry.set_is_in_accept(true);
+            let start = Instant::now();
+            registry.stop(Duration::ZERO, Close::going_away());
+            let took = start.elapsed();
+            registry.set_is_in_accept(false);
+            took
+        };
+        // A connection attempt takes a second, each time.
+        assert!((0..5).any(|_| time() < Duration::from_secs(1)));
         drop(in_queue);
     }
 }

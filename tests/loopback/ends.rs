@@ -629,6 +629,7 @@ fn no_ping_is_sent_after_an_abort_that_came_in_the_middle_of_a_write() {
 fn pongs_between_two_fragments_keep_neither_a_send_nor_a_close_waiting() {
     for closes in [false, true] {
         let limits = Limits { write: 5 * SOON, ..unhurried() };
+        let (end, has_ended) = channel();
         let (mut wire, app) = open(Side::Server, limits, move |mut ws| {
             let (writing, sender) = (ws.sender(), ws.sender());
             let (tell, told) = channel();
@@ -640,18 +641,21 @@ fn pongs_between_two_fragments_keep_neither_a_send_nor_a_close_waiting() {
             });
             told.recv().unwrap();
             let sent = run(move || match closes {
-                false => sender.send("waits"),
+                false => {
+                    let sent = sender.send("waits");
+                    end.send(()).unwrap();
+                    sent
+                }
                 true => Ok(()),
             });
             let ended = if closes { ws.close(1000, "") } else { ws.recv().map(drop) };
             (sent.wait(), ended)
         });
         assert_eq!(wire.read().first, 0x02);
-        // The peer pings more often than `Limits::write`, until it's answered with a Close, or for
-        // long enough.
+        // The peer pings more often than `Limits::write`, until our Close comes or the `send` ends.
         let start = Instant::now();
         let mut is_closed = false;
-        while !is_closed && start.elapsed() < if closes { PATIENCE / 2 } else { 20 * SOON } {
+        while !is_closed && has_ended.try_recv().is_err() && start.elapsed() < PATIENCE / 2 {
             wire.send(0x89, "");
             is_closed = wire.read().first == 0x88;
             thread::sleep(SOON / 2);
