@@ -81,7 +81,7 @@ impl Faulty {
 
     /// How many bytes have passed in a direction before we shut down our side. After that, we read
     /// for only a short time.
-    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "only the faults over TLS need it"))]
+    #[cfg(feature = "tls")]
     pub fn passed_by_our_end(&self, direction: Direction) -> usize {
         let state = self.state.lock().unwrap();
         state.passed_by_our_end.expect("we have shut down our side")[direction as usize]
