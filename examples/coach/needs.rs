@@ -42,7 +42,9 @@ pub fn needs(id: &str) -> Vec<&'static str> {
         needs.extend(["frame/kind-binary", "frame/binary-all-bytes"]);
     }
     needs.extend(match id {
-        "ping/pong-frame" => &["frame/unmasked", "frame/masked", "frame/no-reserved-bits"][..],
+        "ping/pong-frame" | "close/answer-frame" => {
+            &["frame/unmasked", "frame/masked", "frame/no-reserved-bits"][..]
+        }
         "fragments/of-126" => &["lengths/text-126"],
         "fragments/pong-between" => &["ping/unasked-pong", "frame/kind-text"],
         "fragments/cut-in-character" => &["utf8/three-bytes", "frame/kind-text"],
