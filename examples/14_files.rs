@@ -72,10 +72,11 @@ fn serve(server: Server, folder: PathBuf) -> Result<()> {
              `.unfinished`.",
         )),
     });
-    let transfers = Arc::new(RwLock::new(()));
-    let under_way = transfers.clone();
+    // Each handler holds a read lock while it runs, so the write lock below waits for all of them.
+    let handlers = Arc::new(RwLock::new(()));
+    let running = handlers.clone();
     let served = server.serve(move |mut ws| {
-        let _under_way = under_way.read();
+        let _running = running.read();
         let Some(name) = name_in(ws.request().path()) else {
             return ws.close(CloseCode::POLICY, "a name");
         };
@@ -92,9 +93,8 @@ fn serve(server: Server, folder: PathBuf) -> Result<()> {
         while ws.recv()?.is_some() {}
         Ok(())
     });
-    // Ctrl-C has aborted the transfers that were still under way. Before the program ends, wait
-    // until each has deleted its temporary file.
-    drop(transfers.write());
+    // Ctrl-C may have aborted transfers. Wait until their handlers have deleted the temporary files.
+    drop(handlers.write());
     served
 }
 

@@ -48,7 +48,7 @@ use std::time::Duration;
 use answers::{BREAKS, decision, key_steps, opened, passage, verdict};
 // The coach's files import these modules from the crate's root, where the program `coach` has them.
 use coach::{areas, causes, check, echo, inflate, library, needs, probe, run, wire};
-use recording_stream::Line;
+use recording_stream::RecordingStream;
 use tabs::{Lens, Tabs, lock};
 use ws101::explain::json::{array, object, string};
 use ws101::frames::header::{Header, Opcode};
@@ -71,7 +71,7 @@ fn main() -> Result<()> {
         .paths(answers::PATHS)
         .subprotocols([SUBPROTOCOL])
         .http(page)
-        .wrap_stream(move |stream| Line::new(stream, &of_lines))
+        .wrap_stream(move |stream| RecordingStream::new(stream, &of_lines))
         .limits(Limits {
             max_message: answers::MAX_MESSAGE,
             max_connections: 64,

@@ -195,9 +195,9 @@ impl fmt::Display for Error {
             }
             Error::Misuse(misuse) => misuse.fmt(f),
             Error::Closed => f.write_str(
-                "the connection is closed, so no message can be sent, or read to its end\n  usual cause: `recv` has \
-                 returned `None` or an error, or the peer or another thread has closed\n  fix: stop then, or \
-                 connect again",
+                "the connection is closed, so no message can be sent, or completely read\n  usual cause: `recv` has \
+                 returned `None` or an error, or the peer or another thread has closed\n  fix: stop sending and \
+                 reading then, or connect again",
             ),
             Error::ConnectionLost(error) if error.get_ref().is_some_and(|e| e.is::<InHandshake>()) => {
                 write!(

@@ -36,10 +36,12 @@ pub fn for_seen(id: &str, seen: &str) -> Option<(&'static str, &'static str)> {
             "Build the answer line by line, so that each line begins with the name of its header.",
         ),
         ("head" | "accept", _)
-            if seen.contains("space before its colon") || seen.contains("has no colon") =>
+            if ["space before its colon", "has no colon", "is no header's name"]
+                .iter()
+                .any(|wrong| seen.contains(wrong)) =>
         {
             (
-                "A header's line is written by hand, as `Name : value` or without its colon.",
+                "A header's line is written by hand: as `Name : value`, without its colon, or with an invalid name.",
                 "Write each line as the name, a colon directly after it, a space and the value.",
             )
         }
@@ -287,7 +289,7 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
             "Draw four random bytes for each frame.",
         ),
         "frame/masks-random" => (
-            "One random byte is used four times, or the random number is smaller than 32 bits.",
+            "One random byte is used four times, or the random number has fewer than 32 bits.",
             "Draw four random bytes, and not one.",
         ),
         "frame/masks-not-counted" => {

@@ -257,8 +257,8 @@ impl Head {
         Head { first, fields: fields.collect(), raw: raw.to_vec() }
     }
 
-    /// Returns what is wrong with the form of a line, if something is: each line after the first has
-    /// to be a name, a colon directly after it, and a value (RFC 9112 §5).
+    /// Returns what is wrong with a header line, if any line is wrong: each line after the first must
+    /// be a name, a colon directly after it, and a value (RFC 9112 §5).
     pub fn malformed(&self) -> Option<String> {
         let text = String::from_utf8_lossy(&self.raw);
         text.lines().skip(1).filter(|line| !line.is_empty()).find_map(|line| {
@@ -622,13 +622,14 @@ pub struct Line {
     target: Arc<Target>,
     /// Messages that came while the coach waited for something else.
     pub unasked: Vec<Message>,
-    /// How many bytes these have had, with those taken out again.
+    /// How many bytes all of these had, including messages that were taken out again.
     kept: u64,
     pub closed: Option<Came>,
     /// Payloads of pongs that came while the coach waited for something else.
     pub pongs: Vec<Vec<u8>>,
     parts: Option<Message>,
-    /// How many bytes of this connection were recorded.
+    /// How many bytes passed on this connection. Those after the first `LONGEST_RECORD` aren't
+    /// recorded.
     recorded: usize,
     /// How many bytes the coach sent: about as many may come back.
     wrote: usize,
@@ -1028,16 +1029,16 @@ impl Line {
             self.control(TEXT, word().as_bytes())?;
         }
         self.frames(frames);
-        self.is_failed_with_a_legal_code()
+        self.is_failed_with_a_legal_code().map(drop)
     }
 
     /// Checks the same as `is_failed`, and that a Close, if one comes, has a code that may be sent.
-    pub fn is_failed_with_a_legal_code(&mut self) -> Outcome {
+    pub fn is_failed_with_a_legal_code(&mut self) -> Result<Option<u16>, Stop> {
         match self.is_failed()? {
             Some(code) if !wire::legal(code) => {
                 fails(format!("a Close with {code}, which may not be sent"))
             }
-            _ => Ok(()),
+            code => Ok(code),
         }
     }
 

@@ -86,7 +86,9 @@ pub fn calibrate(target: &Arc<Target>, jobs: usize, needs_echo: bool) -> Result<
         Ok(line) => line,
         Err(Stop::Fails(why)) if target.gone.lock().unwrap().is_some() => {
             if why.contains("certificate") {
-                return Err(format!("{why}: trust it with --root FILE, or any with --insecure"));
+                return Err(format!(
+                    "{why}: if you trust this certificate, pass --root FILE; --insecure accepts any certificate"
+                ));
             }
             let at = target.address.as_ref().map(|to| format!("{}:{}", to.host, to.port));
             return Err(format!(

@@ -157,7 +157,7 @@ pub fn opcode_name(opcode: u8) -> String {
     }
 }
 
-/// Whether a Close may carry this code (§7.4).
+/// Returns whether a Close may carry this code (§7.4).
 pub fn legal(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }

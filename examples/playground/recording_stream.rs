@@ -16,7 +16,7 @@ use crate::record::Record;
 use crate::tabs::{Lens, Tabs, lock};
 
 /// The stream of a wire's connection.
-pub struct Line {
+pub struct RecordingStream {
     tap: Tap<Arc<dyn Stream>>,
     /// The pause before each write, in milliseconds.
     pause: AtomicU64,
@@ -27,12 +27,12 @@ pub struct Line {
     record: Arc<Mutex<Record>>,
 }
 
-impl Line {
+impl RecordingStream {
     /// Wraps the stream of a new connection. Its annotations go to the lens that its request names,
     /// if it names one.
-    pub fn new(stream: Arc<dyn Stream>, tabs: &Arc<Tabs>) -> Arc<Line> {
+    pub fn new(stream: Arc<dyn Stream>, tabs: &Arc<Tabs>) -> Arc<RecordingStream> {
         let tabs = tabs.clone();
-        Arc::new_cyclic(|me: &Weak<Line>| {
+        Arc::new_cyclic(|me: &Weak<RecordingStream>| {
             let (me, mut lens, start) = (me.clone(), None, Instant::now());
             let settings = tabs.settings.clone();
             let tell = move |annotation: Annotation| {
@@ -49,7 +49,7 @@ impl Line {
             };
             let tap = Tap::with_settings(stream, Role::Server, settings, tell);
             let (pause, write_timeout) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
-            Line { tap, pause, write_timeout, record: Arc::default() }
+            RecordingStream { tap, pause, write_timeout, record: Arc::default() }
         })
     }
 
@@ -80,7 +80,7 @@ impl Line {
 }
 
 /// Finds the lens that the request for a wire names, and gives it this line.
-fn attach(annotation: &Annotation, tabs: &Tabs, me: &Weak<Line>) -> Option<Arc<Lens>> {
+fn attach(annotation: &Annotation, tabs: &Tabs, me: &Weak<RecordingStream>) -> Option<Arc<Lens>> {
     // The annotation of a long head lacks the head's end, but the request line is enough.
     let head = annotation.bytes.strip_prefix(b"\r\n").unwrap_or(&annotation.bytes);
     let line = head.split_inclusive(|&byte| byte == b'\n').next()?;
@@ -94,7 +94,7 @@ fn attach(annotation: &Annotation, tabs: &Tabs, me: &Weak<Line>) -> Option<Arc<L
     Some(lens)
 }
 
-impl Stream for Line {
+impl Stream for RecordingStream {
     fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         let count = self.tap.read(into)?;
         lock(&self.record).add(Role::Client, &into[..count]);

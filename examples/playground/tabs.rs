@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! page ── lens ──► Lens: what the page is told, and its ticket
-//!      └─ wire ──► Line: the connection that is looked at; its request names the ticket
+//!      └─ wire ──► RecordingStream: the connection that is looked at; its request names the ticket
 //! ```
 
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ use ws101::{Error, Outbox, PreparedMessage, Request, Result, Sender, WebSocket};
 use crate::backlog::Backlog;
 use crate::coach::Coached;
 use crate::record::Record;
-use crate::recording_stream::Line;
+use crate::recording_stream::RecordingStream;
 
 /// How many messages may wait in the queue of a slow tab. At one more, the server drops its wire.
 const WIRE_BOUND: usize = 48;
@@ -36,7 +36,7 @@ pub struct Lens {
     backlog: Backlog,
     sender: Sender,
     /// The stream of the page's wire. It may end at any time, and the page may open another.
-    pub line: Mutex<Weak<Line>>,
+    pub line: Mutex<Weak<RecordingStream>>,
     /// What has passed on the page's latest wire, which may have ended.
     pub record: Mutex<Arc<Mutex<Record>>>,
     wire: Mutex<Option<Wire>>,

@@ -43,7 +43,7 @@ use crate::handshake::url::{Address, without_secrets};
 use crate::http::body::Body;
 use crate::http::head::Head;
 use crate::http::request::Request;
-use crate::http::status::{is_interim, status_of};
+use crate::http::status::{is_interim, may_be_http, status_of};
 use crate::transport::annotation_printer::Explainer;
 use crate::transport::deadline::{Deadline, read_before, write_before};
 use crate::transport::head_reader::{NoHead, read_head};
@@ -457,13 +457,6 @@ fn error_in_handshake(error: io::Error) -> Error {
         true => Error::PeerTimeout,
         false => late_alert(&error).unwrap_or_else(|| InHandshake::mark(error)),
     }
-}
-
-/// Returns whether these bytes can be the beginning of an HTTP/1.x response. Returns `true` if
-/// there are no bytes yet.
-fn may_be_http(bytes: &[u8]) -> bool {
-    let beginning = b"HTTP/1.";
-    beginning.starts_with(bytes) || bytes.starts_with(beginning)
 }
 
 #[cfg(test)]

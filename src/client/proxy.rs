@@ -24,13 +24,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::diagnostic::misuse::Misuse;
+use crate::diagnostic::quote;
 use crate::error::{Error, InHandshake, Result};
 use crate::frames::buffer::Buffer;
 use crate::handshake::client::HandshakeError;
 use crate::handshake::url::{Address, host_to_dial, zone_of};
 use crate::http::authority::Authority;
 use crate::http::head::Head;
-use crate::http::status::{is_interim, status_of};
+use crate::http::status::{is_interim, may_be_http, status_of};
 use crate::http::syntax::percent_decoded;
 use crate::transport::deadline::{Deadline, write_before};
 use crate::transport::head_reader::{NoHead, read_head};
@@ -185,16 +186,21 @@ impl Proxy {
         write_before(deadline, stream, request.as_bytes()).map_err(late_or_lost)?;
         let mut buffer = Buffer::default();
         let head = loop {
-            let length =
-                read_head(stream, &mut buffer, head_limits, deadline).map_err(|why| match why {
-                    NoHead::Bad(refusal) => {
-                        let seen = &refusal.diagnostic().seen;
-                        HandshakeError::by_proxy(None, &self.host, seen).into()
-                    }
-                    NoHead::Late => Error::PeerTimeout,
-                    NoHead::Ended => InHandshake::mark(ErrorKind::UnexpectedEof.into()),
-                    NoHead::Broken(error) => late_or_lost(error),
-                })?;
+            let head = read_head(stream, &mut buffer, head_limits, deadline);
+            let begins_as_http = may_be_http(buffer.unread());
+            let length = head.map_err(|why| match why {
+                NoHead::Bad(refusal) => {
+                    let seen = &refusal.diagnostic().seen;
+                    HandshakeError::by_proxy(None, &self.host, seen).into()
+                }
+                NoHead::Late if begins_as_http => Error::PeerTimeout,
+                NoHead::Late => {
+                    let seen = format!("{}, then no end of a head in time", quote(buffer.unread()));
+                    HandshakeError::by_proxy(None, &self.host, &seen).into()
+                }
+                NoHead::Ended => InHandshake::mark(ErrorKind::UnexpectedEof.into()),
+                NoHead::Broken(error) => late_or_lost(error),
+            })?;
             let head = Head::parse_response(&buffer.unread()[..length]).map_err(|refusal| {
                 HandshakeError::by_proxy(None, &self.host, &refusal.diagnostic().seen)
             })?;

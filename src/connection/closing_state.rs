@@ -267,7 +267,7 @@ impl ClosingState {
     }
 }
 
-// WALK: ending
+// WALK: closing-state
 /// Returns the state that follows `state` after an event, and our Close if the event makes it due.
 fn our_side_after(state: OurSide, event: ClosingEvent) -> (OurSide, Option<Close>) {
     use OurSide::{Broken, Due, Open, Over, Requested, Sent};

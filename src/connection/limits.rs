@@ -55,7 +55,7 @@ pub struct Limits {
     /// operating system alone limits it.
     pub connect: Duration,
     /// How long the peer may take to read each 64 KiB that we write. A slower peer loses its
-    /// connection, and the sending call fails with `WriteTimeout`, as does a waiting `recv`.
+    /// connection: the sending call fails with `WriteTimeout`, and so does `recv`.
     pub write: Duration,
     /// How long the peer may be silent before the keepalive sends a ping. With `None`, the
     /// keepalive sends no pings.

@@ -1,5 +1,6 @@
-//! The message lock: a [`MessageWriter`](super::message_stream::MessageWriter) holds it from its
-//! message's first fragment to the last.
+//! The message lock: a thread holds it while a
+//! [`MessageWriter`](super::message_stream::MessageWriter) exists, so that the writer's fragments
+//! mix with no other message.
 //!
 //! Rules of this file:
 //! - Fragments of two messages must not mix (RFC 6455 §5.4). While a thread holds this lock, a
@@ -20,8 +21,8 @@ use std::time::Duration;
 use crate::diagnostic::misuse::Misuse;
 use crate::transport::lock::lock;
 
-/// The lock of a connection for messages that a thread writes piece by piece. At most one thread
-/// holds it at a time.
+/// A connection's lock for a message that is written piece by piece. At most one thread holds it at
+/// a time.
 #[derive(Default)]
 pub(crate) struct MessageLock {
     is_held: AtomicBool,

@@ -132,8 +132,8 @@ impl<'a> MessageWriter<'a> {
             finished: false,
             _stays_in_its_thread: PhantomData,
         };
-        // Another thread may have requested our Close just before this message was opened. In that
-        // case, the Close doesn't wait for this message, so this call must fail.
+        // Another thread may have requested our Close just before this thread took the message lock.
+        // In that case, the Close doesn't wait for this message, so this call must fail.
         if write_half.closing.refuses_messages() {
             return Err(Error::Closed);
         }

@@ -424,8 +424,8 @@ impl ReadHalf {
                 let shrunk = self.write_half.free_idle_memory();
                 self.remember_failure(shrunk);
                 match self.send_ping(true) {
-                    // `Closed` means that our Close is sent. No ping may follow it, but the peer
-                    // must answer the Close itself.
+                    // `Closed` means that our Close is sent, or that another thread has just ended
+                    // the connection. No ping may follow, but the peer must answer a Close.
                     Err(Error::Closed) => self.keepalive.note_close_sent(),
                     sent => self.remember_failure(sent),
                 }
@@ -470,8 +470,9 @@ impl ReadHalf {
     }
 
     /// Aborts the connection after a read has failed with `error`, or has found the end of the
-    /// stream. Returns why the connection was lost: the peer was too slow for a write, perhaps for
-    /// an outbox's, or this thread's first failed write failed, or otherwise the read.
+    /// stream. Returns `WriteTimeout` if the peer was too slow for a write, such as an outbox's.
+    /// Otherwise returns the error of this thread's first failed write, or `ConnectionLost` with
+    /// `error` if there was none.
     #[cold]
     fn abort_lost_connection(&mut self, error: io::Error) -> Error {
         let ours = self.write_half.closing.our_side();

@@ -247,8 +247,8 @@ impl WebSocket {
     }
 
     /// Returns the number that identifies this connection in the log. Each server counts its own
-    /// connections from 1, and so do all clients of the process together. Therefore, two connections
-    /// of different servers may have the same number.
+    /// connections from 1, and so do all clients of the process together. Therefore, connections
+    /// of two servers, or of a server and a client, may have the same number.
     pub fn id(&self) -> u64 {
         self.write_half.id
     }

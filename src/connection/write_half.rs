@@ -52,7 +52,7 @@ use crate::transport::stream::{Stream, is_timeout};
 const WORTH_A_WRITE: usize = 96 * 1024;
 /// The maximum time that a draining or stopping server waits for one peer to take the server's
 /// Close. With thousands of peers that don't read, a longer wait would use up the grace period.
-const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
+pub(crate) const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
 /// How long we still read the peer's bytes after both ends have sent their Close. A peer may
 /// wrongly send bytes after its Close. If we left them unread, our operating system would send a
 /// reset, which could destroy our own Close. (We read longer while the peer's TCP stack is still
@@ -160,8 +160,8 @@ impl WriteHalf {
         &self,
         encode: impl FnOnce(&mut Encoder) -> std::result::Result<&'a [u8], Misuse>,
     ) -> Result<()> {
-        // This thread delays no other thread, so it waits for the end of an open message, however
-        // long the message takes.
+        // This thread delays no other thread, so it waits for the message that a `MessageWriter`
+        // has begun, however long that message takes.
         let encoder = loop {
             match self.lock_between_messages(false) {
                 Err(Error::WriteTimeout) => {}
@@ -274,21 +274,17 @@ impl WriteHalf {
     }
 
     /// Requests our Close and sends it if it's due, but waits only about 10 ms if the peer's
-    /// buffers are full or another thread holds the write lock. A server uses this when it drains
-    /// or stops, because slow peers mustn't hold up thousands of connections. Bytes that don't go
-    /// out in this time stay in the encoder's batch, for the next thread that writes.
+    /// buffers are full. A server uses this when it drains or stops, because slow peers mustn't
+    /// hold up thousands of connections. Bytes that don't go out in this time stay in the encoder's
+    /// batch, for the next thread that writes.
     pub(crate) fn request_close_briefly(&self, request: CloseRequest) {
         self.handle_event(ClosingEvent::CloseRequested(request));
         self.make_close_pending_if_due();
         if !matches!(self.closing.our_side(), OurSide::Due(_)) {
             return;
         }
-        let Some(mut encoder) = self.try_lock() else {
-            // The thread that holds the lock sends the Close. The caller may then abort the
-            // connection at once, so this waits until the Close is sent.
-            self.closing.wait_until_close_is_sent(BULK_CLOSE_TIMEOUT);
-            return;
-        };
+        // If another thread holds the write lock, that thread sends the Close.
+        let Some(mut encoder) = self.try_lock() else { return };
         let _ = self.stream.set_write_timeout(BULK_CLOSE_TIMEOUT);
         let is_out =
             self.encode_pending_control(&mut encoder).is_ok() && self.write_some(&mut encoder);
@@ -375,9 +371,9 @@ impl WriteHalf {
     /// writing, because that thread's write already shows whether the peer is alive. Fails with
     /// `Closed` if the connection has ended or our Close is sent.
     pub(crate) fn ping_unless_busy(&self, payload: &[u8]) -> Result<bool> {
+        let Some(mut encoder) = self.try_lock() else { return Ok(false) };
         // If another thread held the lock during an abort, the encoder doesn't know of the abort.
         self.fail_if_ended_without_our_close()?;
-        let Some(mut encoder) = self.try_lock() else { return Ok(false) };
         let encoded = encoder.ping(payload);
         self.write(&mut encoder, &[])?;
         drop(encoder);
@@ -399,7 +395,7 @@ impl WriteHalf {
     /// in the middle of a message or another thread is using the encoder. In any case, this then
     /// sends the pending pong and Close, if any, and fails only if that write fails.
     pub(crate) fn free_idle_memory(&self) -> Result<()> {
-        // An open message still needs the compressor's memory.
+        // A message that a `MessageWriter` has begun still needs the compressor's memory.
         if let Some(mut encoder) = self.try_lock()
             && !self.message_lock.is_held()
         {

@@ -33,7 +33,7 @@ pub const MAX_SLICES: usize = 2 * MAX_KEPT + 2;
 const MAX_IDLE: usize = 512 * 1024;
 
 /// Encoded frames that wait until a thread writes them to the stream.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Batch {
     /// The frames' headers, and the payloads that were copied.
     bytes: Vec<u8>,

@@ -1,4 +1,4 @@
-//! A response's status: how it's read from the status line, and the reason phrase that follows it.
+//! The status line of a response: how its status is read, and which reason phrase follows it.
 
 /// Parses the status in a response's status line (RFC 9112 §4). Returns `None` if the line isn't an
 /// HTTP/1 status line.
@@ -13,6 +13,13 @@ pub fn status_of(line: &str) -> Option<u16> {
 /// send a final one (RFC 9110 §15.2). A 101 is final.
 pub fn is_interim(status: u16) -> bool {
     (100..200).contains(&status) && status != 101
+}
+
+/// Returns whether these bytes can be the beginning of an HTTP/1.x response. Returns `true` if
+/// there are no bytes yet.
+pub fn may_be_http(bytes: &[u8]) -> bool {
+    let beginning = b"HTTP/1.";
+    beginning.starts_with(bytes) || bytes.starts_with(beginning)
 }
 
 /// Returns the reason phrase that follows a status in the status line, such as "Not Found" for 404.

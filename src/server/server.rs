@@ -386,24 +386,31 @@ fn give_thread(
 // WALK: life
 /// Serves one connection from its first byte to its last, in the connection's own thread.
 fn serve_one(accepted: Accepted) {
-    let shared = accepted.shared.clone();
-    if let Some(ws) = open(accepted) {
+    if let Some((shared, ws)) = open(accepted) {
         run_handler(shared, ws);
     }
 }
 
-/// Answers the client's request, and returns the open WebSocket. Returns `None` if the response
-/// wasn't a 101, or if the client received none. This function is never inlined, so that its local
-/// variables take no stack space while the handler runs.
+/// Answers the client's request, and returns the open WebSocket with what its handler needs.
+/// Returns `None` if the response wasn't a 101, or if the client received none. This function is
+/// never inlined, so that its local variables take no stack space while the handler runs.
 #[inline(never)]
-fn open(Accepted { id, stream, shared, unanswered }: Accepted) -> Option<WebSocket> {
-    let Shared { options, registry, .. } = &*shared;
+fn open(accepted: Accepted) -> Option<(Arc<Shared>, WebSocket)> {
+    let Accepted { id, stream, shared, unanswered } = accepted;
     log::debug!("{id} comes from {:?}", stream.peer());
+    let (options, registry) = (&shared.options, &shared.registry);
     let upgraded = catch_unwind(AssertUnwindSafe(|| upgrade(id, stream, options, registry)));
-    // On an error or a panic, `upgrade` has already sent the client any response that it could. A
-    // stopping server no longer needs to wait for that response.
+    // On an error or a panic, `upgrade` has already sent the client any response that it could.
+    let opened = match upgraded {
+        Ok(Ok(ws)) => Some((shared, ws)),
+        Ok(Err(_)) | Err(_) => {
+            drop(shared); // before `serve` may return: see `run_handler`
+            None
+        }
+    };
+    // A stopping server no longer needs to wait for a response to this client.
     drop(unanswered);
-    upgraded.ok()?.ok()
+    opened
 }
 
 // WALK: handler
@@ -437,8 +444,9 @@ fn run_handler(shared: Arc<Shared>, ws: WebSocket) {
             close_guard.set_code(CloseCode::INTERNAL_ERROR);
         }
     }
-    // `serve` returns once all connections have closed. It then drops the last `shared`, and with
-    // it the application's functions and the explainer, which still prints its last lines.
+    // `serve` may return as soon as this connection has closed. Dropping the last `shared` drops
+    // the application's functions, and waits for the explainer's last lines. `serve` must be the
+    // one that does this, so this thread drops its own `shared` first.
     drop(shared);
     drop(close_guard);
 }

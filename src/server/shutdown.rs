@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use super::registry::{Grace, PermitStage, Phase, Registry};
 use crate::connection::closing_state::{CloseRequest, Urgency};
-use crate::connection::write_half::WriteHalf;
+use crate::connection::write_half::{BULK_CLOSE_TIMEOUT, WriteHalf};
 use crate::frames::close::Close;
 use crate::transport::deadline::Deadline;
 use crate::transport::listener::WakeAddress;
@@ -144,7 +144,15 @@ impl Registry {
                 log::info!("{count} connections did not close in time and are aborted");
             }
             self.request_close_of_all(Urgency::Now);
-            self.open_halves().iter().for_each(|half| contain_panic(half, WriteHalf::abort));
+            let halves = self.open_halves();
+            // A thread that holds a connection's write lock sends the Close itself. All these
+            // threads together get 10 ms for that.
+            let until = Deadline::after(BULK_CLOSE_TIMEOUT);
+            for half in &halves {
+                let Ok(rest) = until.remaining() else { break };
+                half.closing.wait_until_close_is_sent(rest);
+            }
+            halves.iter().for_each(|half| contain_panic(half, WriteHalf::abort));
             *grace_is_over = true;
         }
     }

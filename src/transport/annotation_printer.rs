@@ -1,4 +1,4 @@
-//! The explainer: taps put their annotations into its queue, and its thread prints them as lines.
+//! The [`Explainer`]: taps put their annotations into its queue, and its thread prints them.
 //!
 //! A terminal may be stopped (Ctrl-S), or a pipe may be full, but no connection waits for the
 //! output. While the queue is full, the explainer drops new annotations. In their place, it prints

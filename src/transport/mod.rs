@@ -3,7 +3,7 @@
 //! ```text
 //! connection ──► (tap) ──► (tls) ──► stream ──► the operating system
 //!                  │
-//!                  └──► annotation printer: prints what passes by
+//!                  └──► annotation printer: prints the explanations
 //! ```
 //!
 //! A read must end before its [`deadline`]. A write must keep up the [`min_write_rate`]. At the
@@ -19,7 +19,7 @@
 //! | `listener.rs` | On which sockets can a server listen? |
 //! | `deadline.rs` | How does a read or a write end before a fixed time? |
 //! | `min_write_rate.rs` | When does a connection give up on a peer that reads too slowly? |
-//! | `renewable_deadline.rs` | How much longer does a peer get that is still reading our bytes? |
+//! | `renewable_deadline.rs` | How much more time does a peer get while it's still reading our bytes? |
 //! | `lingering_close.rs` | How does a stream end so that the peer can read our last bytes? |
 //! | `head_reader.rs` | How is an HTTP head read from a stream? |
 //! | `tap.rs` | How is a connection explained while it is open? |

@@ -17,7 +17,7 @@ use super::unacknowledged::unacknowledged;
 ///
 /// A socket must be in blocking mode. In non-blocking mode, a read that finds no bytes fails at
 /// once, as if its timeout had passed. So the connection fails with
-/// [`PeerTimeout`](crate::Error::PeerTimeout), and a server refuses its client with a 408.
+/// [`PeerTimeout`](crate::Error::PeerTimeout). During the handshake, a server responds with a 408.
 pub trait Stream: Send + Sync + 'static {
     /// Waits for bytes, reads them into `into`, and returns how many it has read. Returns 0 once
     /// the peer has shut down its side of the stream.

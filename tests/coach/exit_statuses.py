@@ -59,7 +59,7 @@ def main():
     for (says, _, _, expected, words), (status, said) in zip(ROWS, ended):
         right = status == expected and words in said
         failed += not right
-        print(f"ending  {says:44} {'passed' if right else f'FAILED: it ends with {status}: {said[-300:]}'}", flush=True)
+        print(f"status  {says:44} {'passed' if right else f'FAILED: it ends with {status}: {said[-300:]}'}", flush=True)
     sys.exit(failed > 0)
 
 

@@ -16,8 +16,8 @@ fn a_build_without_deflate_says_that_it_cannot_look_inside() {
         let last = told[0].spans.last().unwrap();
         assert!(last.meaning.contains("without the feature `deflate`"), "{last:?}");
         assert_eq!(told[0].inflated, None);
-        let trace = steps(&told[0]);
-        let last = trace.last().unwrap();
+        let reached = steps(&told[0]);
+        let last = reached.last().unwrap();
         assert_eq!(last.anchor.id, "inflate");
         assert!(last.says.contains("without the feature `deflate`"), "{}", last.says);
     }

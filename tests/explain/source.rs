@@ -295,7 +295,7 @@ fn each_heading_that_http_and_handshake_refuse_with_leads_to_the_code_that_decid
 fn a_trace_has_the_values_of_its_frame() {
     let told =
         explain_frames(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", Role::Client, &settings());
-    let trace: Vec<String> =
+    let reached: Vec<String> =
         steps(&told[0]).iter().map(|step| format!("{}: {}", step.anchor.id, step.says)).collect();
     for expected in [
         "opcode: opcode 1: text",
@@ -305,7 +305,7 @@ fn a_trace_has_the_values_of_its_frame() {
         "text: 5 bytes are checked",
         "handler: recv returns the message to the handler",
     ] {
-        assert!(trace.iter().any(|step| step == expected), "no {expected:?} in {trace:#?}");
+        assert!(reached.iter().any(|step| step == expected), "no {expected:?} in {reached:#?}");
     }
 }
 
@@ -326,8 +326,8 @@ fn the_trace_of_a_message_that_an_unknown_extension_encodes_ends_there() {
     frames.note_unknown_extension();
     frames.push(b"\x41\x02He\x80\0", &mut |annotation| told.push(annotation));
     for annotation in &told {
-        let trace: Vec<_> = steps(annotation).iter().map(|step| step.anchor.id).collect();
-        assert!(trace.ends_with(&["opaque"]) && !trace.contains(&"inflate"), "{trace:?}");
+        let reached: Vec<_> = steps(annotation).iter().map(|step| step.anchor.id).collect();
+        assert!(reached.ends_with(&["opaque"]) && !reached.contains(&"inflate"), "{reached:?}");
     }
 }
 
@@ -403,6 +403,6 @@ fn a_compressed_frame_that_announces_too_much_leads_to_the_check_of_its_header()
     frames.end(&mut |annotation| told.push(annotation));
     let decides = |annotation| of_verdict(annotation).map(|anchor| anchor.id);
     assert_eq!(decides(&told[0]), Some("message.size"), "{told:#?}");
-    let trace: Vec<_> = steps(&told[0]).iter().map(|step| step.anchor.id).collect();
-    assert!(trace.ends_with(&["message.size", "violation"]), "{trace:?}");
+    let reached: Vec<_> = steps(&told[0]).iter().map(|step| step.anchor.id).collect();
+    assert!(reached.ends_with(&["message.size", "violation"]), "{reached:?}");
 }

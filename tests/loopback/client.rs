@@ -827,7 +827,7 @@ fn client_says_of_a_server_that_greets_and_waits_what_it_said() {
         peer.write("220 mail.example ESMTP\r\n500 unknown command\r\n");
         while peer.stream.read(&mut [0; 1024]).is_ok_and(|count| count > 0) {}
     });
-    let limits = Limits { connect: Duration::from_millis(200), ..Limits::default() };
+    let limits = Limits { connect: Duration::from_secs(2), ..Limits::default() };
     let error = Client::new(format!("ws://{address}")).limits(limits).connect().unwrap_err();
     assert!(matches!(error, Error::Rejected(_)), "{error}");
     assert!(error.to_string().contains("220 mail.example ESMTP"), "{error}");

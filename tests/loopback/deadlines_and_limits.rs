@@ -279,7 +279,7 @@ fn either_side_wakes_whoever_reads_when_another_thread_finds_the_peer_too_slow_a
         assert!(matches!(sent, Err(Error::WriteTimeout)), "{sent:?}");
         drop(wire);
 
-        // Nobody else learns why an outbox's write has failed.
+        // Only `recv` can report why an outbox's write has failed.
         let (wire, app) = open(side, limits, |mut ws| {
             let outbox = ws.outbox(1).unwrap();
             outbox.try_send(&PreparedMessage::new(vec![0; HUGE])).unwrap();

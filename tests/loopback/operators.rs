@@ -585,3 +585,20 @@ fn server_has_explained_the_last_byte_of_its_connections_once_serve_returns() {
         assert!(matches!(closed.wait(), Ok(None)));
     }
 }
+
+#[test]
+fn server_has_explained_its_last_refusal_once_serve_returns() {
+    for _ in 0..50 {
+        let output = Arc::new(Mutex::new(Vec::new()));
+        let style = Style { colour: false, pictures: false };
+        let explainer = Explainer::new(SlowOutput(output.clone()), style).unwrap();
+        let server = serve(|server| server.explain(explainer), echo_handler);
+        let mut peer = server.dial();
+        peer.write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let mut answer = Vec::new();
+        peer.stream.read_to_end(&mut answer).unwrap();
+        server.stop(PATIENCE).unwrap();
+        let text = String::from_utf8(output.lock().unwrap().clone()).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 4") && text.contains("HTTP/1.1 4"), "{text}");
+    }
+}

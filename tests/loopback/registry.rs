@@ -413,7 +413,8 @@ fn a_server_that_stops_without_grace_sends_a_close_though_another_thread_is_abou
         rest.first() == Some(&0x88)
     };
     // The server waits 10 ms for the write. On a busy machine, that isn't always enough.
-    assert!((0..20).any(|_| gets_a_close()));
+    let closed = (0..20).filter(|_| gets_a_close()).count();
+    assert!(closed > 5, "{closed} of 20");
 }
 
 /// A stream whose first write waits until the test lets it go on.

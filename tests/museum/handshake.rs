@@ -609,7 +609,7 @@ fn cve_2014_3429_what_if_a_page_of_another_site_connects() {
     }
     // A list with an entry that can't be read is no list: it lets in neither everybody nor, in silence,
     // nobody. The caller is told.
-    // (A star is a letter of a name.)
+    // (`*` is no wildcard.)
     for unreadable in ["app.example", "https://app.example/", "https://", "https://*.example"] {
         let server = Server::without_listener().origins(["https://ours.example", unreadable]);
         let (stream, _) = script(|_| Ok(request(&[]).into()));

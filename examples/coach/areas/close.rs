@@ -94,8 +94,8 @@ fn reasoned(p: &mut Probe, reason: &str) -> Outcome {
     }
 }
 
-/// Checks what comes after the peer's Close.
-pub fn behind(line: &mut Line) -> Outcome {
+/// Checks that neither a data frame nor a second Close comes after the peer's Close.
+pub fn nothing_after_close(line: &mut Line) -> Outcome {
     let wait = line.pace().moment() * 2;
     let until = Instant::now() + wait * 4;
     while Instant::now() < until {
@@ -155,7 +155,7 @@ pub const CHECKS: &[Check] = &[
         "close/answer-frame",
         &BODY,
         "a Close with 1000",
-        "a Close with FIN, no reserved bits, masked if a client sends it and else not, and no body or a code that may be sent",
+        "a Close with FIN, no reserved bits, masked only if a client sends it, and no body or a code that may be sent",
         |p| {
             let (close, _) = closed(p, &body(1000, b""))?;
             let wrong = !close.fin()
@@ -276,7 +276,7 @@ pub const CHECKS: &[Check] = &[
         "nothing after the peer's Close",
         |p| {
             let (_, mut line) = closed(p, &body(1000, b""))?;
-            behind(&mut line)
+            nothing_after_close(&mut line)
         },
     )
     .both(),
@@ -291,7 +291,7 @@ pub const CHECKS: &[Check] = &[
             let bytes = line.encode_all(&[frame(CLOSE, body(1000, b"")), frame(TEXT, word())]);
             line.send(&bytes);
             match line.close_comes() {
-                Ok(_) => behind(&mut line),
+                Ok(_) => nothing_after_close(&mut line),
                 Err(_) if line.ends(Duration::ZERO) => {
                     skips("the stream ended without a Close: see close/answered")
                 }
@@ -307,7 +307,7 @@ pub const CHECKS: &[Check] = &[
         let bytes = line.encode_all(&[close.clone(), close]);
         line.send(&bytes);
         match line.close_comes() {
-            Ok(_) => behind(&mut line),
+            Ok(_) => nothing_after_close(&mut line),
             Err(_) if line.ends(Duration::ZERO) => {
                 skips("the stream ended without a Close: see close/answered")
             }

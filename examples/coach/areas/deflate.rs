@@ -283,7 +283,7 @@ impl Open {
     fn breaks(&mut self, frames: &[crate::wire::Frame]) -> Outcome {
         self.control()?;
         self.line.frames(frames);
-        self.line.is_failed_with_a_legal_code()
+        self.line.is_failed_with_a_legal_code().map(drop)
     }
 }
 

@@ -265,7 +265,7 @@ pub const CHECKS: &[Check] = &[
         "frame/masks-random",
         &MASKED,
         "six texts",
-        "masks whose four bytes aren't all the same, and each of which changes",
+        "masks whose four bytes aren't all the same, and whose every byte changes",
         |p| {
             let keys: Vec<[u8; 4]> = masks(p)?.into_iter().map(u32::to_be_bytes).collect();
             let is_one_byte = |key: &[u8; 4]| key.iter().all(|byte| *byte == key[0]);

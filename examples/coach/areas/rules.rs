@@ -1,12 +1,10 @@
 //! Stage 11: frames that break a rule.
 
-use crate::areas::close::behind;
+use crate::areas::close::nothing_after_close;
 use crate::check::{Check, Lesson, Outcome, check, fails, warns};
 use crate::library::{FIN, RSV1};
 use crate::probe::{Next, Probe, word};
-use crate::wire::{
-    BINARY, CLOSE, CONTINUATION, Came, Frame, PING, PONG, TEXT, Width, frame, legal,
-};
+use crate::wire::{BINARY, CLOSE, CONTINUATION, Came, Frame, PING, PONG, TEXT, Width, frame};
 
 const MASKS: Lesson = Lesson {
     section: "§5.1",
@@ -215,11 +213,8 @@ pub const CHECKS: &[Check] = &[
         let mut line = p.open()?;
         line.control(TEXT, word().as_bytes())?;
         line.frame(frame(0, "").bits(FIN | 3));
-        match line.is_failed()? {
+        match line.is_failed_with_a_legal_code()? {
             Some(1002) => Ok(()),
-            Some(code) if !legal(code) => {
-                fails(format!("a Close with {code}, which may not be sent"))
-            }
             Some(code) => warns(format!("a Close with {code}")),
             None => warns("the end of the stream, without a Close that says why"),
         }
@@ -237,7 +232,7 @@ pub const CHECKS: &[Check] = &[
             let bytes = line.encode_all(&[frame(3, ""), frame(TEXT, word())]);
             line.send(&bytes);
             line.is_failed()?;
-            behind(&mut line)
+            nothing_after_close(&mut line)
         },
     )
     .both(),

@@ -1,4 +1,4 @@
-//! Replaces this folder in builds without the `deflate` feature. This file defines the same
+//! Replaces the other files of this folder in builds without the `deflate` feature. This file defines the same
 //! names, but doesn't compress.
 
 use super::header::Role;

@@ -6,6 +6,9 @@
 //!                                    └ an empty block: all before it can be read
 //! message ◄─ inflate ◄─ .... 00 00 FF FF ◄─ put them back ◄────────────────── RSV1, frames
 //! ```
+//!
+//! `deflater.rs` compresses, and `inflater.rs` inflates. In a build without the feature,
+//! `absent.rs` stands in for both.
 
 pub mod deflater;
 pub mod inflater;

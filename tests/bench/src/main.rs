@@ -7,7 +7,7 @@
 //! Reading order: `scenarios` (what is measured), `peers` and `servers` (who is measured;
 //! `examples` builds those of the library, `certificate` is for those that speak TLS), `payload`
 //! and `wire` (the bytes that travel), `load` (who asks), `process` (how a server is started,
-//! pinned and watched), `others` (who disturbs), `rounds` (in which order), `results` (what is kept
+//! pinned and watched), `background_load` (how busy other processes keep our cores), `rounds` (in which order), `results` (what is kept
 //! of it), `goals`, `report`, `chart` and `figures` (what is made of it). Two stand by themselves:
 //! `micro`, the smallest pieces beside naive ones, and `conformance`, which servers keep to the
 //! RFC.

@@ -8,8 +8,8 @@
 //! If your change makes a message cheaper, lower its bound: the output marks figures that are well
 //! below. If it must make a message dearer, raise the bound, and give the reason.
 //!
-//! Reading order: the bounds below; `frames`, `wire` (a client in memory), `counters` and `traffic`
-//! (what passes over that wire); `real` (a server in a process of its own), `system_calls` (as strace
+//! Reading order: the bounds below; `fixtures`, `wire` (a client in memory), `counters` and `traffic`
+//! (what passes over that wire); `server_process` (a server in a process of its own), `system_calls` (as strace
 //! sees them), `wakes` (as the kernel counts them) and `idle` (memory).
 
 mod counters;

@@ -16,13 +16,13 @@
 //! | `descriptors` | none left (`prlimit --nofile`) | who comes is told 503; near-idle; room again within a second |
 //! | `threads` | none left (`prlimit --nproc`, for a user of its own) | the same |
 //! | `maps` | none left: a chat with an outbox each, until `vm.max_map_count` is near | who comes is told 503; nothing aborts; room again within a second |
-//! | `pages` | 1,500 who want a page that takes 3 s to make | 256 get it, the others 503; good clients don't notice |
+//! | `slow-pages` | 1,500 who want a page that takes 3 s to make | 256 get it, the others 503; good clients don't notice |
 //! | `churn` | 100,000 connections that leave in every way | memory, threads and descriptors are back |
 //! | `pings` | 10^6 pings, the pongs never read | bounded memory, others served, the peer dropped |
 //! | `messages` | 10^6 empty messages | all sent back, bounded memory, others served |
 //! | `fragments` | 10^6 fragments of a byte | messages within the limit sent back, beyond it 1009; the same |
 //! | `bomb` | a gibibyte in a mebibyte | 1009; memory within the message limit and 64 KiB |
-//! | `nothing` | compressed messages that inflate to nothing: empty blocks, blocks with BFINAL | 1009 at once; little time on a core |
+//! | `empty-blocks` | compressed messages that inflate to nothing: empty blocks, blocks with BFINAL | 1009 at once; little time on a core |
 //! | `news` | a broadcast to 1,000, of whom 10 are stalled | 990 get all of it, in order, undelayed; the ten are dropped |
 //! | `panics` | 10,000 handlers that panic | each is told 1011; all places are back |
 //! | `stop` | a graceful stop with 5,000 live and 100 frozen | each live one reads 1001; out in time |
@@ -38,8 +38,8 @@
 //! `/proc` tells the memory in pages and its peak, the threads, the descriptors and the processor time of the
 //! server's process; the server's allocator counts its memory to the byte.
 //!
-//! Reading order: `server` (the server that is attacked, with `memory`, its allocator), `process` (starts and
-//! watches it), `peer`, `crowd`, `good`, `hostile`, `streams` and `mix` (the clients), `verdict`, then the rows.
+//! Reading order: `server` (the server that is attacked, with `counting_allocator`), `process` (starts and
+//! watches it), `peer`, `crowd`, `good`, `hostile`, `streams` and `soak_clients` (the clients), `verdict`, then the rows.
 
 mod counting_allocator;
 mod crowd;
