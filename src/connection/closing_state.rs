@@ -229,7 +229,8 @@ impl ClosingState {
         lock(&self.sides).peers
     }
 
-    /// Returns our Close once it's due, and `None` before that.
+    /// Returns our Close once nothing else must be sent before it, and `None` before that. Also
+    /// returns the Close once it's written.
     pub(crate) fn due_close(&self) -> Option<Close> {
         lock(&self.sides).close.clone()
     }

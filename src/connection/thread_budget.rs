@@ -54,12 +54,12 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
-    /// Returns how many of a limit's `all` threads must stay free after a thread with this purpose
-    /// has started.
-    fn must_leave(self, all: i64) -> i64 {
+    /// Returns how many threads must stay free after a thread with this purpose has started.
+    /// `max_threads` is the number of threads that the system allows.
+    fn must_leave(self, max_threads: i64) -> i64 {
         match self {
-            Purpose::Connection => all / 8,
-            Purpose::Outbox => all / 16,
+            Purpose::Connection => max_threads / 8,
+            Purpose::Outbox => max_threads / 16,
         }
     }
 }

@@ -623,8 +623,9 @@ impl WriteHalf {
         }
     }
 
-    /// Makes a requested Close due at once, because the messages that should go out before it have
-    /// stalled. Does nothing if no requested Close is waiting.
+    /// Makes our requested Close due at once, without waiting for the messages that should go out
+    /// before it. Callers use this when those messages have stalled. Does nothing if no requested
+    /// Close is waiting.
     pub(crate) fn make_close_due_now(&self) {
         if let OurSide::Requested(request) = self.closing.our_side() {
             log::info!("{} closes, though not all that goes before it is sent", self.id);
@@ -695,10 +696,11 @@ impl WriteHalf {
     }
 
     /// Unlocks the encoder, waits until the `MessageWriter` has ended its message, then locks the
-    /// encoder again. Fails with `Closed` if the connection ends without our Close, or if the
-    /// caller's message `is_new` and the connection is closing. Fails with `WriteTimeout` if the
-    /// writer sends nothing for `Limits::write`, and with `Misuse` if the writer belongs to the
-    /// calling thread.
+    /// encoder again. Fails:
+    /// - with `Closed` if the connection ends before our Close is sent, or if it's closing and the
+    ///   caller wants to begin a new message (`is_new`);
+    /// - with `WriteTimeout` if the writer sends nothing for `Limits::write`;
+    /// - with `Misuse` if the writer belongs to the calling thread, which would wait for itself.
     #[cold]
     fn wait_between_messages<'a>(
         &'a self,

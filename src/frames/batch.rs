@@ -18,8 +18,7 @@
 
 use super::buffer::RecentPeak;
 
-/// The size, in bytes, from which a batch is full. A full batch must be written before another
-/// frame is added.
+/// A batch of at least this many bytes is full: it must be written before another frame is added.
 const FULL: usize = 256 * 1024;
 /// The maximum number of payloads that a batch keeps instead of copying them. If it kept more, each
 /// write would consist of many slices. Also, the memory of many payloads would be allocated and

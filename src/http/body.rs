@@ -70,7 +70,7 @@ impl Body {
     }
 
     /// Pushes the next bytes from the stream into the body. Ignores bytes after the body's end, and
-    /// bytes beyond the maximum that it stores.
+    /// doesn't store more bytes than the body's maximum.
     pub fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() && !self.has_enough() {
             match &mut self.rest {

@@ -79,9 +79,9 @@ impl Request {
         Ok(Request { head, peer: None, certificates: None })
     }
 
-    /// Sets the peer's address, and the certificates that a client presented in the TLS handshake.
-    /// A server calls this function once it has read the request's head, and a client once it has
-    /// verified the server's 101.
+    /// Sets the peer's address and, on a server, the certificates that the client presented in the
+    /// TLS handshake. (On a client, there are none.) A server calls this function once it has read
+    /// the request's head, and a client once it has verified the server's 101.
     pub(crate) fn set_peer(&mut self, peer: Option<SocketAddr>, certificates: Vec<Vec<u8>>) {
         self.peer = peer;
         self.certificates =

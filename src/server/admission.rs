@@ -1,4 +1,4 @@
-//! The value that the application's own check of a request returns to admit the client.
+//! [`Admission`]: what the application's own check of a request returns if the client may connect.
 
 use std::any::Any;
 use std::fmt;

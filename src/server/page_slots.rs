@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 #[derive(Default)]
 pub(crate) struct PageSlots(AtomicUsize);
 
-/// One of the limited slots for pages that are being generated. Dropping it frees the slot.
+/// The permission to generate one page. Dropping it makes room for another page.
 pub(crate) struct PageSlot<'a>(&'a PageSlots);
 
 impl PageSlots {

@@ -451,9 +451,9 @@ fn run_handler(shared: Arc<Shared>, ws: WebSocket) {
     drop(close_guard);
 }
 
-/// Sends a 503 to each client that is still in the listen queue, because the server is stopping.
-/// After a second, begins no further refusal. When the caller closes the listener, the remaining
-/// clients are disconnected, or wait for another process that shares the listener.
+/// Sends a 503 to the clients that are still in the listen queue, because the server is stopping.
+/// Stops after a second, even if clients are left. When the caller closes the listener, these are
+/// disconnected, or wait for another process that shares the listener.
 fn refuse_all_in_listen_queue(listener: &Listener, registry: &Registry) {
     let deadline = Deadline::after(Duration::from_secs(1));
     let _ = listener.set_nonblocking(true);

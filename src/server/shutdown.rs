@@ -269,8 +269,8 @@ impl Registry {
     }
 }
 
-/// Closes or aborts a connection with `end`. The connection's stream may be the application's code:
-/// if it panics, the server still ends the other connections.
+/// Calls `end`, which closes or aborts a connection, and catches a panic in it: the stream may be
+/// the application's own, and even if it panics, the server must end the other connections.
 fn contain_panic(write_half: &WriteHalf, end: impl FnOnce(&WriteHalf)) {
     if catch_unwind(AssertUnwindSafe(|| end(write_half))).is_err() {
         log::error!("{} the stream panicked while the server was closing it", write_half.id);

@@ -166,8 +166,8 @@ struct Requester<'a> {
     /// application's stream returns, for example from a proxy's header. If that stream returns no
     /// address, the client's address is `peer`.
     is_wrapped: bool,
-    /// The client's stream. It begins as the accepted stream; step 2 of [`upgrade`] wraps it in TLS
-    /// and in the application's own stream, if the server uses them.
+    /// The client's stream: at first the accepted stream. Step 2 of [`upgrade`] wraps it in TLS if
+    /// the server uses TLS, and then in the application's own stream if `wrap_stream` is set.
     stream: Arc<dyn Stream>,
     pending: PendingGuard,
     limits: &'a Limits,

@@ -1,7 +1,7 @@
 //! A stream that explains what passes through it, in both directions.
 //!
 //! ```text
-//! connection ◄──► Tap ◄──► stream        the bytes pass unchanged and without delay
+//! connection ◄──► Tap ◄──► stream        the bytes pass unchanged
 //!                  └─► sink(annotation)    a head, a frame, or a run of other bytes
 //! ```
 //!
@@ -9,9 +9,9 @@
 //! - The tap explains bytes after they have passed: what a read returned, and what a write
 //!   accepted. That way, it can't change, lose or reorder any bytes.
 //! - Writing threads take turns, so that the explanations come in the same order as the written
-//!   bytes. During the handshake, the reading thread waits for the writing threads, too, because
-//!   the response decides how to explain the bytes after it in both directions. After the
-//!   handshake, the reading thread never waits for a write.
+//!   bytes. During the handshake, the reading thread takes its turn, too: the bytes after the
+//!   response can't be explained before the response, and a server's response is something that we
+//!   write. After the handshake, the reading thread never waits for a write.
 //! - The tap calls the sink in the connection's own threads, so the sink must not block. That's why
 //!   an [`Explainer`](super::annotation_printer::Explainer) has a queue.
 //! - If explaining panics, the explanations stop, and the connection continues.
@@ -64,7 +64,7 @@ struct Explanation {
 
 impl<S: Stream> Tap<S> {
     /// Creates a tap on `stream` that passes its annotations to `sink`. `ours` is the role of this
-    /// end of the connection. The threads that read and write call `sink`, so it must not block.
+    /// end of the connection. `sink` runs in the threads that read and write, so it must not block.
     /// The tap checks the bytes only against the RFCs' rules. To check a server's own rules and
     /// limits as well, use [`with_settings`](Tap::with_settings).
     pub fn new(stream: S, ours: Role, sink: impl FnMut(Annotation) + Send + 'static) -> Tap<S> {

@@ -1,15 +1,14 @@
-//! Explains a compressed payload: how its message's first block begins, and what the payload
-//! inflates to.
+//! Explains a compressed payload: the first bits of the message, and what the payload inflates to.
 //!
 //! ```text
 //!   7 6 5 4 3 2 1 0     the first byte of a compressed message. DEFLATE fills each byte from its
 //!  +---------+---+-+    lowest bit, so the first block begins there (RFC 1951 §3.1.1)
-//!  |  rest   | T |F|    F: BFINAL. T: BTYPE, the block's type (RFC 1951 §3.2.3)
-//!  +---------+---+-+    rest: codes, a table of codes, or padding, depending on the type
+//!  |  rest   | T |F|    F: BFINAL, which marks the stream's last block. T: BTYPE, the block's type
+//!  +---------+---+-+    (§3.2.3). rest: codes, a table of codes or padding, depending on the type
 //! ```
 //!
-//! Only the first block gets spans of its own, because a later block may begin at any bit, and only
-//! an inflater can find that bit. The inflated bytes come from `payload_decoder`.
+//! Only the first block's header is explained bit by bit, because a later block may begin at any
+//! bit, and only an inflater can find that bit. The inflated bytes come from `payload_decoder`.
 
 use super::header_bits::span_of_bits;
 use super::payload_decoder::{Findings, MessageContext};

@@ -243,8 +243,8 @@ impl FrameExplainer {
     }
 
     /// Consumes the bytes that belong to the current frame's payload, and returns how many it
-    /// consumed. Once the payload is complete, passes the frame's annotation to `report`. After a
-    /// frame that breaks a rule, or a Close, stops reading.
+    /// consumed. Once the payload is complete, passes the frame's annotation to `report`. If the
+    /// frame breaks a rule or is a Close, no later frame is explained.
     fn take_payload(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         let state = std::mem::replace(&mut self.state, State::Header);
         let State::Payload(mut frame) = state else { return 0 };

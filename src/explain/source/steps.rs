@@ -308,8 +308,8 @@ impl StepList<'_> {
         self.reach("answer.subprotocol", field("Sec-WebSocket-Protocol"))
     }
 
-    /// Parses the head, and adds the steps that every head passes. Returns `None` if the head is
-    /// malformed, incomplete or too large, or if its annotation doesn't keep all of the head's
+    /// Parses the head, and adds the steps that are the same for each head. Returns `None` if the
+    /// head is malformed, incomplete or too large, or if its annotation keeps only some of its
     /// bytes.
     fn head(&mut self) -> Option<Head> {
         let annotation = self.annotation;

@@ -1,4 +1,4 @@
-//! Why a TLS handshake has failed, as an [`Error`] whose diagnostic names the usual cause.
+//! Turns a failed TLS handshake into an [`Error`], whose diagnostic names the usual cause.
 
 use std::io;
 
