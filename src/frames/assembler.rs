@@ -19,8 +19,8 @@
 //! - The compressed bytes of a message are limited to about twice the limit on its inflated bytes.
 //!   Honest compression stays below that. If only the inflated bytes were limited, a hostile
 //!   peer could endlessly send blocks that inflate to nothing.
-//! - A continuation without a message, a new message inside another, and text that isn't UTF-8 are
-//!   refused.
+//! - The assembler refuses a continuation without a message, a new message inside another, and text
+//!   that isn't UTF-8.
 //!
 //! Elsewhere: [`utf8`](super::utf8) validates text as it arrives. [`deflate`](super::deflate)
 //! limits the inflated size of a compressed message. [`decoder`](super::decoder) handles control
@@ -121,9 +121,10 @@ impl Assembler {
     }
 
     // WALK: fragment
-    /// Begins the fragment with this `header`: counts the fragment, and adds its payload's length
-    /// to those of the message's earlier fragments. Fails if the frame is out of order (§5.4), or
-    /// if its message would exceed the [`Bounds`]. A control frame's header changes nothing.
+    /// Begins a fragment, whose header is `header`. Counts the fragment, and adds its payload's
+    /// length to those of the message's earlier fragments. Fails if the frame is out of order
+    /// (§5.4), or if its message would exceed the [`Bounds`]. A control frame's header changes
+    /// nothing.
     #[inline]
     pub fn begin_data_frame(&mut self, header: &Header) -> Result<(), Violation> {
         self.check_order(header.opcode)?;

@@ -11,8 +11,8 @@
 //! - A large payload that the caller passes by value isn't copied, unless more than half of its
 //!   memory is unused. The batch keeps the payload, and remembers its place between the copied
 //!   bytes.
-//! - A batch that has reached 256 KiB, or keeps two such payloads, is full: the sending thread must
-//!   write the batch before it adds another frame.
+//! - A batch is full if it has reached 256 KiB or keeps two such payloads. The sending thread must
+//!   write a full batch before it adds another frame.
 //! - An empty batch keeps at most 512 KiB of memory for later frames. In the long run, it keeps no
 //!   more than twice what recent batches needed.
 
@@ -99,7 +99,7 @@ impl Batch {
         self.kept.len() == MAX_KEPT || self.size() >= FULL
     }
 
-    /// Empties the batch, after the caller has written all of it. Keeps the memory for later
+    /// Empties the batch. The caller must have written all of it. Keeps the memory for later
     /// frames, unless it exceeds 512 KiB. After every 32 batches, the memory shrinks to at most
     /// twice what the largest of them needed.
     #[inline]
@@ -114,7 +114,7 @@ impl Batch {
         }
     }
 
-    /// Removes the batch's first `count` bytes, after the caller has written only these bytes.
+    /// Removes the batch's first `count` bytes. The caller must have written them.
     pub fn drop_first(&mut self, count: usize) {
         if count == self.size() {
             return self.clear();
@@ -127,8 +127,8 @@ impl Batch {
         self.bytes.drain(..count);
     }
 
-    /// Frees the batch's memory when the connection has become idle. Does nothing if the batch
-    /// isn't empty.
+    /// Frees the batch's memory, unless the batch still contains frames. Called when the connection
+    /// has become idle.
     pub fn free_idle_memory(&mut self) {
         if self.is_empty() {
             *self = Batch::default();

@@ -90,8 +90,8 @@ impl Buffer {
         }
     }
 
-    /// Shrinks the buffer to its minimum size if it holds no unread bytes. The connection's reading
-    /// thread calls this function when the connection becomes idle.
+    /// Shrinks the buffer to its minimum size, unless it holds unread bytes. Called by the
+    /// connection's reading thread when no bytes have arrived for a while.
     pub fn free_idle_memory(&mut self) {
         if self.start == self.end && self.room.len() > MIN_SIZE {
             *self = Buffer::default();
@@ -104,8 +104,8 @@ impl Buffer {
     }
 }
 
-/// The largest amount of memory that a receive buffer or a batch has recently needed. It decides
-/// how far that memory shrinks.
+/// The largest amount of memory that a receive buffer or a batch has recently needed. This peak
+/// decides how far the memory shrinks.
 #[derive(Debug, Default)]
 pub struct RecentPeak {
     count: u32,
@@ -113,8 +113,9 @@ pub struct RecentPeak {
 }
 
 impl RecentPeak {
-    /// Records how many bytes of memory a read or a batch `needed`. Every 32nd call returns the
-    /// maximum of the last 32 calls, so that the memory can shrink. All other calls return `None`.
+    /// Records `needed`, the number of bytes of memory that a read or a batch needed. Every 32nd
+    /// call returns the maximum of the last 32 calls, so that the memory can shrink. All other
+    /// calls return `None`.
     #[inline]
     pub fn note(&mut self, needed: usize) -> Option<usize> {
         const RECENT: u32 = 32;

@@ -28,10 +28,10 @@ impl CloseCode {
     /// The closing end received a payload that doesn't match the message's type, such as text that
     /// isn't UTF-8.
     pub const INVALID_PAYLOAD: CloseCode = CloseCode(1007);
-    /// The closing end received a message that violates its policy. This code is also used when no
-    /// other one fits.
+    /// The closing end received a message that its own policy forbids. This code is also used when
+    /// no other one fits.
     pub const POLICY: CloseCode = CloseCode(1008);
-    /// The closing end received a message that exceeds its size limit.
+    /// The closing end received a message that is larger than it accepts.
     pub const TOO_BIG: CloseCode = CloseCode(1009);
     /// The client needs an extension that the server didn't accept in the handshake.
     pub const MISSING_EXTENSION: CloseCode = CloseCode(1010);
@@ -47,9 +47,9 @@ impl CloseCode {
     pub const TLS_FAILED: CloseCode = CloseCode(1015);
 
     // WALK: may-be-sent
-    // §7.4.1 and the registry define which codes below 3000 may be sent. §7.4.2: libraries register
-    // codes from 3000 to 3999, and applications may use 4000 to 4999 freely. No other code may be
-    // sent.
+    // §7.4.1 and IANA's registry define which codes below 3000 may be sent. §7.4.2: libraries
+    // register codes from 3000 to 3999, and applications may use 4000 to 4999 freely. No other code
+    // may be sent.
     /// Returns whether this code may be sent in a Close frame: `true` for 1000 to 1003, 1007 to
     /// 1014, and 3000 to 4999.
     pub fn may_be_sent(self) -> bool {

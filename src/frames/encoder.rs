@@ -1,13 +1,13 @@
 //! The encoder, a connection's sending half, turns messages into bytes (RFC 6455 §5, §6.1).
 //!
 //! Rules of this file:
-//! - The encoder only collects frames in a batch, in the order of the calls. The calling thread then
-//!   writes the batch to the stream.
+//! - The encoder only collects frames in a batch, in the order of the calls. The calling thread
+//!   then writes the batch to the stream.
 //! - The encoder copies a payload into the batch, after the frame's header. The exception is a
 //!   payload of 32 KiB or more that's neither masked nor compressed. If the caller passes it by
-//!   value, the batch takes it over. If the caller passes a reference, the encoder hands the payload
-//!   back, and the caller writes it right after the batch. (A caller that can't do so copies the
-//!   payload into the batch with [`append`](Encoder::append).)
+//!   value, the batch takes it over. If the caller passes a reference, the encoder hands the
+//!   payload back, and the caller writes it right after the batch. (A caller that can't do so
+//!   copies the payload into the batch with [`append`](Encoder::append).)
 //! - A client masks each frame with a fresh key of four unpredictable bytes (§5.3, §10.3). The
 //!   caller passes in the source of these bytes, so that a test can pass a fixed key.
 //! - If both ends agreed on compression, a sufficiently long message is compressed as it enters the
@@ -44,7 +44,7 @@ pub type Masks = Box<dyn FnMut() -> mask::Key + Send>;
 /// The encoder of one connection. It encodes our frames, and collects them in a batch for the
 /// thread that writes to the stream.
 pub struct Encoder {
-    /// A client's source of masking keys. `None` at a server, which doesn't mask.
+    /// A client's source of masking keys. `None` on a server, which doesn't mask.
     masks: Option<Masks>,
     /// Compresses our messages. `None` if the two ends haven't agreed on compression, or if the
     /// peer allows only a window of 256 bytes, which our compressor doesn't support.
@@ -157,9 +157,9 @@ impl Encoder {
         Ok(())
     }
 
-    /// Drops the batch, and makes the encoder refuse all frames. The connection's write half calls
-    /// this function when the connection ends. It also calls it after a failed write: the peer may
-    /// have received only a part of a frame, so nothing may follow.
+    /// Drops the batch, and makes the encoder refuse all frames. Called by the connection's write
+    /// half when the connection ends, and after a failed write: the peer may have received only a
+    /// part of a frame, so nothing may follow.
     pub fn stop(&mut self) {
         self.batch = Batch::default();
         self.closed = true;
@@ -181,13 +181,12 @@ impl Encoder {
         &self.batch
     }
 
-    /// Empties the batch of encoded frames, after the caller has written all of it.
+    /// Empties the batch of encoded frames. The caller must have written all of it.
     pub fn clear_batch(&mut self) {
         self.batch.clear();
     }
 
-    /// Removes the batch's first `count` bytes, after the caller has written only these bytes to
-    /// the stream.
+    /// Removes the batch's first `count` bytes. The caller must have written them to the stream.
     pub fn drop_written(&mut self, count: usize) {
         self.batch.drop_first(count);
     }
@@ -248,12 +247,15 @@ impl Encoder {
         }
     }
 
-    /// Returns the encoded frame of a prepared message, which a server's connections share. If the
-    /// frame is compressed, our compressor forgets its window, which no longer matches the peer's.
+    /// Returns the encoded frame of a prepared message, which a server's connections share. If that
+    /// frame is compressed, our compressor forgets its window, because the window no longer matches
+    /// the peer's.
     ///
-    /// Returns `None` if this connection can't send a shared frame: the message isn't prepared,
-    /// we're a client, the encoder is closed, or the message is to be compressed and our
-    /// compressor's window is smaller than 32 KiB.
+    /// Returns `None` if this connection can't send a shared frame:
+    /// - the message isn't prepared,
+    /// - we're a client,
+    /// - the encoder is closed, or
+    /// - the message is to be compressed, and our compressor's window is smaller than 32 KiB.
     fn usable_prepared_frame<'a>(&mut self, message: &MessageRef<'a>) -> Option<&'a [u8]> {
         let Encoded { frame, deflated } = message.encoded?;
         if self.masks.is_some() || self.closed {

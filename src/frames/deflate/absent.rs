@@ -1,5 +1,5 @@
-//! Replaces the other files of this folder in builds without the `deflate` feature. This file defines the same
-//! names, but doesn't compress.
+//! Replaces the other files of this folder in builds without the `deflate` feature. This file
+//! defines the same names, but doesn't compress.
 
 use super::header::Role;
 use super::violation::Violation;

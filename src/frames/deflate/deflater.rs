@@ -1,9 +1,9 @@
 //! Compresses payloads with DEFLATE (RFC 7692 §7.2.1), in builds with the `deflate` feature.
 //!
 //! Rules of this file:
-//! - The compressing end may forget its window at any time, because it needn't refer to earlier
-//!   bytes. Therefore a compressor, which takes much memory, exists only from its first message
-//!   until the connection becomes idle.
+//! - The compressing end may forget its window (the recent bytes to which it can refer) at any
+//!   time, because it needn't refer to earlier bytes. Therefore a compressor, which takes much
+//!   memory, exists only from its first message until the connection becomes idle.
 
 use std::fmt;
 

@@ -3,15 +3,16 @@
 //! Rules of this file:
 //! - The limit on a message applies to its inflated bytes, not to the received ones. Inflating
 //!   stops at the first byte over the limit.
-//! - A message that ends inside a block is refused. To detect that, we append a final block, which
-//!   the inflater accepts only where a block can begin.
+//! - The inflater refuses a message that ends inside a block. To detect such a message, it appends
+//!   a final block, which is valid only where a block can begin.
 //! - That final block also ends the DEFLATE stream, so the decompressor restarts for each message.
 //!   The inflater therefore keeps the *window*, the most recently inflated bytes, and loads it into
 //!   the restarted decompressor. The window has the agreed size. Without context takeover, it's
 //!   empty when a message begins.
 //! - Work is limited too. The assembler limits the received bytes, but that isn't enough: a block
 //!   of two bytes, marked as the stream's last (BFINAL), makes us copy the window, up to 32 KiB.
-//!   Therefore the peer pays for each such block with credit, which it earns by sending bytes.
+//!   Therefore each such block costs the peer credit, which it earns by sending bytes and by ending
+//!   messages.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -153,9 +154,9 @@ impl Inflater {
         Ok(())
     }
 
-    /// Frees the decompressor's memory. Call this when the connection becomes idle, but never in
-    /// the middle of a message, because the rest of the message couldn't be inflated. The window of
-    /// inflated bytes is kept, because the peer's next message may refer to it.
+    /// Frees the decompressor's memory. Called when the connection becomes idle. It must not be
+    /// called in the middle of a message, because the rest of the message couldn't be inflated. The
+    /// window of inflated bytes is kept, because the peer's next message may refer to it.
     pub fn free_idle_memory(&mut self) {
         self.stream = None;
     }

@@ -19,18 +19,18 @@ use super::header::Role;
 use crate::diagnostic::misuse::Misuse;
 use crate::handshake::deflate_params::{DeflateConfig, DeflateParams};
 
-/// Validates compression settings. Fails if one is out of range, and names that setting.
+/// Validates compression settings. Fails if one is out of range: the error names that setting.
 pub fn validate(settings: &DeflateConfig) -> Result<(), Misuse> {
     settings.validate()
 }
 
-/// Creates a connection's inflater and deflater from the compression parameters that the two ends
-/// `agreed` on. `role` is the role of our end. `max_message` is the maximum inflated size of a
-/// message in bytes.
+/// Creates a connection's inflater and deflater. `agreed` holds the compression parameters on which
+/// the two ends agreed, and our own settings. `role` is the role of our end. `max_message` is the
+/// maximum inflated size of a message in bytes.
 ///
-/// Returns `None` for both if nothing was agreed, and for the deflater alone if the peer allows
-/// only a window of 256 bytes, which our compressor doesn't support. The results are boxed, so that
-/// an uncompressed connection stays small.
+/// Returns `None` for both if `agreed` is `None`. Returns `None` for the deflater alone if the peer
+/// allows only a window of 256 bytes, which our compressor doesn't support. The results are boxed,
+/// so that an uncompressed connection stays small.
 pub fn inflater_and_deflater(
     role: Role,
     agreed: Option<(DeflateParams, DeflateConfig)>,
