@@ -62,9 +62,11 @@ const RESERVED_HEADERS: [&str; 9] = [
 
 impl ClientRequest {
     /// Returns the bytes of the handshake request to send to the server. `key` is the client's
-    /// `Sec-WebSocket-Key`. Fails if a subprotocol isn't a token or is listed twice, if a compression
-    /// setting is out of range, if the request target isn't an ASCII path, or if a header is invalid
-    /// or reserved for the client (such as `Host`).
+    /// `Sec-WebSocket-Key`. Fails if
+    /// - a subprotocol isn't a token or is listed twice,
+    /// - a compression setting is out of range,
+    /// - the request target isn't an ASCII path, or
+    /// - a header is invalid, or reserved for the client (such as `Host`).
     pub fn request(&self, address: &Address, key: &str) -> Result<Vec<u8>, Misuse> {
         check_subprotocols(&self.subprotocols).map_err(|name| Misuse::Subprotocol(name.into()))?;
         if !address.target.starts_with('/') || !address.target.bytes().all(|b| b.is_ascii_graphic())
@@ -158,9 +160,11 @@ pub struct HandshakeError {
     /// the URL is `wss://`: [`Error::Rejected`](crate::Error::Rejected) says why.
     pub status: Option<u16>,
     /// The head of the server's response. The application may need its `Retry-After`, `Location` or
-    /// `WWW-Authenticate`. `None` if the head was too large, if the response wasn't valid HTTP, if
-    /// it came from a proxy that opened no tunnel, or if it came without TLS although the URL is
-    /// `wss://`.
+    /// `WWW-Authenticate`. `None` if
+    /// - the head was too large,
+    /// - the response wasn't valid HTTP,
+    /// - a proxy that opened no tunnel sent the response, or
+    /// - the response came without TLS although the URL is `wss://`.
     pub head: Option<Box<Head>>,
     /// The response's body as text: at most 4 KiB, and only what arrives within a second. It's
     /// empty if the response has no body.
@@ -180,9 +184,9 @@ impl HandshakeError {
         }
     }
 
-    /// Creates the error for a response whose head breaks the rule that `refusal` names. If the
-    /// head is too large, or has a bare LF and begins like HTTP (`begins_as_http`), the error names
-    /// that rule. Otherwise, the error says that the response isn't HTTP.
+    /// Creates the error for a response whose head breaks the rule that `refusal` names. The error
+    /// names that rule if the head is too large, or if it has a bare LF but begins like HTTP
+    /// (`begins_as_http`). Otherwise, the error says that the response isn't HTTP.
     pub(crate) fn bad_head(refusal: &Refusal, begins_as_http: bool) -> HandshakeError {
         let heading = match refusal.diagnostic_heading() {
             "a bare LF" if begins_as_http => "an answer with bare LFs",

@@ -5,10 +5,10 @@
 //! server  answers  permessage-deflate; server_no_context_takeover; client_max_window_bits=10
 //! ```
 //!
-//! The compressing end may refer back to earlier bytes that are still in its *window*. A window of
-//! n bits holds 2ⁿ bytes. With *context takeover*, the window continues from one message to the
-//! next. Each direction has two parameters: one sets the largest window, and the other turns
-//! context takeover off. Both are named after the compressing end.
+//! The compressing end may refer back to the recent bytes in its *window*. A window of n bits holds
+//! 2ⁿ bytes. With *context takeover*, the window continues from one message to the next. Each
+//! direction has two parameters: one sets the largest window, and the other turns context takeover
+//! off. Both are named after the compressing end.
 //!
 //! Rules of this file:
 //! - A server accepts the first offer that it can meet, and declines the others. It also declines
@@ -39,9 +39,9 @@ pub const MAX_WINDOW_BITS: u8 = 15;
 /// bytes).
 pub const MIN_WINDOW_BITS: u8 = 9;
 
-/// The compression settings of a server or client, which take effect only if the peer agrees. Turn
-/// compression on with [`Server::deflate`] or [`Client::deflate`], which need the `deflate`
-/// feature.
+/// The compression settings of a server or client. They take effect only if the peer agrees to
+/// compress. Turn compression on with [`Server::deflate`] or [`Client::deflate`], which need the
+/// `deflate` feature.
 ///
 /// ```
 /// use ws101::DeflateConfig;
@@ -278,9 +278,9 @@ impl fmt::Display for DeflateParams {
     }
 }
 
-/// Chooses the request's first compression offer that the server can meet, and returns the server's
-/// response to it. Returns `None` if the server can meet no offer, or if compression is off
-/// (`settings` is `None`). Refuses a request whose list of extensions is malformed.
+/// Returns the server's response to the first compression offer in the request that the server can
+/// meet. Returns `None` if the server can meet no offer, or if compression is off (`settings` is
+/// `None`). Refuses a request whose list of extensions is malformed.
 pub fn answer_offers(
     head: &Head,
     settings: Option<&DeflateConfig>,

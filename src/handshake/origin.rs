@@ -37,7 +37,7 @@ impl Origin {
 
 /// Returns whether an entry in a server's origin list can ever match a page: whether it's `null`,
 /// `self` or exactly `scheme://host[:port]`. On a TLS server, [`SELF_OVER_HTTPS`] replaces `self`.
-/// A `*` within an entry is no wildcard, and no page's host contains one.
+/// A `*` in an entry is no wildcard, and no page's host contains a `*`.
 pub(super) fn can_match(listed: &str) -> bool {
     let is_origin = Origin::parse(listed).is_some() && !listed.contains('*');
     is_origin || ["null", "self", SELF_OVER_HTTPS].contains(&listed)

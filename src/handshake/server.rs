@@ -42,9 +42,10 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Validates the configured rules before the server starts. Fails with a [`Misuse`] if a
-    /// subprotocol isn't a token or is listed twice, if a compression setting is out of range, or
-    /// if no request could ever match a listed origin, host or path.
+    /// Validates the configured rules before the server starts. Fails with a [`Misuse`] if
+    /// - a subprotocol isn't a token or is listed twice,
+    /// - a compression setting is out of range, or
+    /// - no request could ever match a listed origin, host or path.
     pub fn validate(&self) -> Result<(), Misuse> {
         self.deflate.as_ref().map_or(Ok(()), DeflateConfig::validate)?;
         check_subprotocols(&self.subprotocols).map_err(|name| Misuse::Subprotocol(name.into()))?;
@@ -322,8 +323,8 @@ fn choose_subprotocol(head: &Head, ours: &[String]) -> Result<Option<String>, Re
     Ok(chosen.map(|&name| name.to_owned()))
 }
 
-/// Checks that each name in a list of subprotocols is a token, and that no name is listed twice. The
-/// error is the first name that breaks one of these rules.
+/// Checks that each name in a list of subprotocols is a token, and that no name is listed twice.
+/// The error is the first name that breaks one of these rules.
 pub(crate) fn check_subprotocols<T: AsRef<str>>(names: &[T]) -> Result<(), &str> {
     let mut earlier = HashSet::new();
     let mut names = names.iter().map(AsRef::as_ref);
@@ -331,8 +332,8 @@ pub(crate) fn check_subprotocols<T: AsRef<str>>(names: &[T]) -> Result<(), &str>
     bad.map_or(Ok(()), Err)
 }
 
-/// Returns whether a request can ask for `host`. A `*` within a host is no wildcard, and no hostname
-/// contains one.
+/// Returns whether a request can ask for `host`. A `*` in `host` is no wildcard, and no hostname
+/// contains a `*`.
 fn can_be_asked_for(host: &str) -> bool {
     Authority::parse(host).is_some() && !host.contains('*')
 }
@@ -344,10 +345,13 @@ fn is_path(path: &str) -> bool {
     path.starts_with('/') && path.bytes().all(may_be_in_path)
 }
 
-/// Returns the refusal for a plain HTTP request for which the application has no page. The status
-/// is 404 if the application serves pages (`has_pages`) and `rules` doesn't list the path.
-/// Otherwise, it's 405 for a method other than GET, 505 for HTTP/1.0, and 426 for any other
-/// request.
+/// Returns the refusal for a plain HTTP request for which the application has no page. `has_pages`
+/// says whether the application serves any pages. The first case that applies determines the
+/// status:
+/// - 404, if the application serves pages, and `rules` doesn't list the path;
+/// - 405, for a method other than GET;
+/// - 505, for HTTP/1.0;
+/// - 426, for any other request.
 pub fn refusal_of_plain_http(request: &Request, rules: &Rules, has_pages: bool) -> Refusal {
     // RFC 9110 §15.5.5: an unknown path gets a 404, unless a WebSocket opens there.
     if has_pages && !rules.paths.iter().any(|path| path == request.path()) {

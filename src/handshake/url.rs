@@ -34,8 +34,8 @@ pub struct Address {
 }
 
 impl Address {
-    /// Parses a WebSocket URL (§3). The error names the invalid part of the URL, and shows `***`
-    /// instead of a password and of the query, which often contains a token.
+    /// Parses a WebSocket URL (§3). The error names the invalid part of the URL. It shows `***`
+    /// instead of a password, and instead of the query, which often contains a token.
     pub fn parse(url: &str) -> Result<Address, Misuse> {
         let misuse = |why| Misuse::Address(without_secrets(url), why);
         let (scheme, rest) = url.split_once("://").ok_or(misuse("no scheme"))?;
@@ -119,10 +119,10 @@ fn is_target_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte)
 }
 
-/// Replaces the password and the query in a URL with `***`, so that an error message may contain the
-/// URL. If the URL has no scheme, or if the text before the path isn't a valid host and port, this
-/// function hides everything from the first colon to the last `@`, because a password may contain a
-/// `/`, `?` or `#` that should have been escaped.
+/// Replaces the password and the query in a URL with `***`, so that an error message may contain
+/// the URL. If the URL has no scheme, or if the text before the path isn't a valid host and port,
+/// this function hides everything from the first colon to the last `@`, because a password may
+/// contain a `/`, `?` or `#` that should have been escaped.
 pub(crate) fn without_secrets(url: &str) -> String {
     let start = url.find("://").map_or(0, |at| at + 3);
     let rest = &url[start..];

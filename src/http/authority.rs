@@ -18,7 +18,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// A host and an optional port, as named in a request or a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
-    /// The host in lower case. An IPv6 address is in brackets, in its shortest form, without a zone.
+    /// The host in lower case. An IPv6 address is in brackets and in its shortest form, without a
+    /// zone.
     pub host: String,
     /// The port, or `None` if the request or URL names no port.
     pub port: Option<u16>,
@@ -53,8 +54,9 @@ impl Authority {
     }
 }
 
-/// Parses a host, and returns it in lower case. An IPv6 address must be in brackets. It's returned in
-/// its shortest form, without its zone. Returns `None` if the text isn't a name or an IP address.
+/// Parses a host, and returns it in lower case. An IPv6 address must be in brackets. It's returned
+/// in its shortest form, without its zone. Returns `None` if the text isn't a name or an IP
+/// address.
 fn parse_host(host: &str) -> Option<String> {
     let Some(in_brackets) = host.strip_prefix('[') else {
         let is_host_byte = |b: u8| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&b);
@@ -140,8 +142,8 @@ impl fmt::Display for Hosts {
     }
 }
 
-/// Returns whether this host always resolves to the client's own machine: `localhost`, a name that
-/// ends with `.localhost` (RFC 6761 §6.3), or a loopback address.
+/// Returns whether this host always names the machine on which it's looked up: `localhost`, a name
+/// that ends with `.localhost` (RFC 6761 §6.3), or a loopback address.
 fn is_loopback(host: &str) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host);
     let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));

@@ -47,8 +47,8 @@ enum Expected {
 const MAX_CHUNK_LINE: usize = 256;
 
 impl Body {
-    /// Creates the body of a response with this head and status. The body is still empty, and will
-    /// store at most `most` bytes.
+    /// Creates the body of a response with this head and status. The body is still empty. `most` is
+    /// the maximum number of bytes that it will store.
     pub fn after_head(head: &Head, status: u16, most: usize) -> Body {
         let length = head.header("Content-Length").and_then(|length| length.parse().ok());
         let rest = match length {
@@ -69,8 +69,8 @@ impl Body {
         matches!(self.rest, Expected::Nothing | Expected::Bytes(0)) || self.bytes.len() == self.most
     }
 
-    /// Pushes the next bytes from the stream into the body. Ignores bytes after the body's end, and
-    /// doesn't store more bytes than the body's maximum.
+    /// Adds the next bytes from the stream to the body. Ignores bytes after the body's end, and
+    /// stores no more bytes than the body's maximum.
     pub fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() && !self.has_enough() {
             match &mut self.rest {

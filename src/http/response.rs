@@ -104,8 +104,9 @@ impl Response {
         if let Some(date) = now.and_then(http_date).filter(|_| !has("Date")) {
             write_header(&mut out, "Date", &date)?;
         }
-        // RFC 9110 §8.6: a 204 has no `Content-Length`. That of a 304 is the length of the body that
-        // a 200 would have, and an application that gives the 304 no body doesn't give that length.
+        // RFC 9110 §8.6: a 204 has no `Content-Length`. A 304's `Content-Length` is the length of
+        // the body that a 200 would have. If the application gives the 304 no body, we don't know
+        // that length.
         if !(*status == 204 || *status == 304 && body.is_empty()) {
             write_header(&mut out, "Content-Length", &body.len().to_string())?;
         }
