@@ -1,5 +1,6 @@
 //! An annotation explains a head, a frame, or a run of other bytes. It holds the bytes, a span for
-//! each part, and a verdict.
+//! each part (the part's position and its explanation), and a verdict: whether the bytes break a
+//! rule.
 //!
 //! ```text
 //! 81 85 37 fa 21 3d 7f 9f 4d 51 58                           the bytes as they were sent
@@ -63,7 +64,8 @@ pub enum AnnotationKind {
     Unread,
 }
 
-/// The verdict on an annotation's bytes: whether they break a rule, and how their receiver answers.
+/// The verdict on an annotation's bytes: whether they're complete, and which rule they break, if
+/// any.
 #[derive(Clone, Debug)]
 pub enum Verdict {
     /// The bytes break no rule.
@@ -126,9 +128,9 @@ pub struct Annotation {
     pub length: u64,
     /// A one-line summary of the annotated bytes, such as `text, 5 bytes`.
     pub title: String,
-    /// Whether a data frame belongs to a text or a binary message. `None` for a control frame, for a
-    /// frame whose header is broken or incomplete, for a message that an unknown extension encodes,
-    /// and for bytes that aren't a frame.
+    /// Whether a data frame belongs to a text or a binary message. `None` for a control frame, for
+    /// a frame whose header is broken or incomplete, for a message that an unknown extension
+    /// encodes, and for bytes that aren't a frame.
     pub message_kind: Option<MessageKind>,
     /// The first [`MAX_SHOWN`] of the annotated bytes, as they were sent: a masked payload is still
     /// masked.
@@ -141,7 +143,7 @@ pub struct Annotation {
     pub inflated: Option<Inflated>,
     /// The spans that explain these bytes, in the order of the bytes.
     pub spans: Vec<Span>,
-    /// Whether the bytes break a rule, and how their receiver answers.
+    /// Whether the bytes are complete, and which rule they break, if any.
     pub verdict: Verdict,
 }
 

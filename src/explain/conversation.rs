@@ -70,9 +70,9 @@ impl Conversation {
         }
     }
 
-    /// Explains the next bytes that `from`, the client or the server, has sent. For each head, frame
-    /// or body that these bytes complete, calls `report` with its annotation. A long body gets an
-    /// annotation for every 64 KiB.
+    /// Explains the next bytes that `from`, the client or the server, has sent. For each head,
+    /// frame or body that these bytes complete, calls `report` with its annotation. A long body
+    /// gets an annotation for every 64 KiB.
     pub fn push(&mut self, from: Role, mut bytes: &[u8], report: &mut dyn FnMut(Annotation)) {
         while !bytes.is_empty() {
             let direction = self.direction(from);
@@ -167,7 +167,7 @@ impl Conversation {
         }
     }
 
-    /// Decides how to read the client's bytes after its request, until the server responds: as
+    /// Decides how to read the client's bytes between its request and the server's response: as
     /// frames, as a body, or not at all.
     fn begin_after_request(&mut self, then: AfterRequest, report: &mut dyn FnMut(Annotation)) {
         let at = self.client.passed;
@@ -265,7 +265,7 @@ impl Conversation {
         }
     }
 
-    /// Stops reading the client's bytes as frames, because the response opens no WebSocket. The
+    /// Stops reading the client's bytes as frames. Called when the response opens no WebSocket. The
     /// client's next bytes are read as another request if the connection stays open, and if the
     /// client's frames so far are complete, valid and without a Close. Otherwise, the next bytes
     /// are only counted.
@@ -322,8 +322,8 @@ pub fn explain_response(bytes: &[u8], asked: &[u8], settings: &Settings) -> Vec<
     annotations
 }
 
-/// Explains frames that the end `from` sends, without a handshake before them. They're explained as
-/// if no extension were agreed on. The last frame may be incomplete.
+/// Explains frames without a handshake before them, as if no extension were agreed on. `from` is
+/// the end that sends the frames. The last frame may be incomplete.
 pub fn explain_frames(bytes: &[u8], from: Role, settings: &Settings) -> Vec<Annotation> {
     let mut frames = FrameExplainer::new(from, 0, settings.bounds);
     collect_annotations(|report| {

@@ -120,8 +120,8 @@ fn verdict(annotation: &Annotation) -> String {
     object(&fields)
 }
 
-/// Returns a JSON object with these names and values. Each value must already be valid JSON. The
-/// names are plain text, which this function escapes.
+/// Returns a JSON object with these names and values. Each value must already be valid JSON. This
+/// function escapes the names, which are plain text.
 pub fn object(fields: &[(&str, String)]) -> String {
     let fields: Vec<String> =
         fields.iter().map(|(name, value)| format!("{}:{value}", string(name))).collect();

@@ -20,8 +20,8 @@
 //! ```
 //!
 //! The explainer leaves the protocol's rules to `http`, `handshake` and `frames`, which parse the
-//! bytes and detect broken rules. It adds where each field is, and says in words what the field
-//! means. The [map](crate) shows where this folder belongs.
+//! bytes and detect broken rules. It adds the position of each field, and explains in words what
+//! the field means. The [map](crate) shows where this folder belongs.
 //!
 //! Read this folder's files in this order. Each imports only files above it.
 //!

@@ -119,8 +119,8 @@ pub fn explain_first(
 }
 
 /// Like [`explain`], but passes each annotation to `report`, and stops when `report` returns
-/// `Break`. An annotation takes far more memory than a short frame, so that all annotations of a
-/// long conversation together may take a thousand times its size.
+/// `Break`. Use this function for a long conversation: an annotation takes far more memory than a
+/// short frame, so all annotations together may take a thousand times the conversation's size.
 pub fn explain_each(
     turns: &[Turn],
     settings: &Settings,

@@ -7,9 +7,9 @@
 //!   compares the verdicts with `Decoder`'s.
 //! - Memory is bounded: only a frame's first 4096 bytes are kept. Later bytes are checked and
 //!   counted, but not kept.
-//! - A violation in the header is reported when the header is complete, and any other violation when
-//!   the frame is complete. That way, the annotations don't depend on the pieces in which the bytes
-//!   arrive.
+//! - A violation in the header is reported when the header is complete, and any other violation
+//!   when the frame is complete. That way, the annotations don't depend on the pieces in which the
+//!   bytes arrive.
 //! - Bytes after a violation or a Close are only counted.
 
 use super::header_bits::{ExtensionsInUse, header_spans};
@@ -120,8 +120,8 @@ impl FrameExplainer {
         }
     }
 
-    /// Ends the explanation. Call this once the sender's stream has ended, or carries no more
-    /// frames. Reports any bytes that no annotation covers yet, such as an incomplete frame.
+    /// Ends the explanation. Call this when the sender's stream has ended, or when it carries no
+    /// more frames. Reports any bytes that no annotation covers yet, such as an incomplete frame.
     pub fn end(&mut self, report: &mut dyn FnMut(Annotation)) {
         match std::mem::replace(&mut self.state, State::Header) {
             State::Ended(mut run) => {
@@ -269,9 +269,9 @@ impl FrameExplainer {
         piece.len()
     }
 
-    /// Unmasks a piece of a frame's payload, and keeps the piece's first `room` bytes in `frame`. In
-    /// a data frame, also decodes the piece: inflates it if necessary, and checks text for UTF-8.
-    /// Records in `frame` the first rule that the payload breaks, if any.
+    /// Unmasks a piece of a frame's payload, and keeps the piece's first `room` bytes in `frame`.
+    /// In a data frame, also decodes the piece: inflates it if necessary, and checks text for
+    /// UTF-8. Records in `frame` the first rule that the payload breaks, if any.
     fn unmask_and_decode(&mut self, frame: &mut ArrivingFrame, piece: &[u8], room: usize) {
         let mut plain = [0; 4096];
         let mut kept = room;
@@ -372,9 +372,8 @@ impl FrameExplainer {
     }
 }
 
-/// Returns the payload length from a verdict on its encoding: the header encodes the length in more
-/// bytes than necessary, or with the top bit set. The header's spans show this length. Returns
-/// `None` for any other verdict.
+/// Returns the payload length of a broken header that encodes it in more bytes than necessary, or
+/// with the top bit set. The header's spans show this length. Returns `None` for any other verdict.
 fn wrongly_encoded_length(verdict: &Verdict) -> Option<u64> {
     match verdict {
         Verdict::Broken(Violation::LengthNotMinimal(n) | Violation::LengthTopBit(n)) => Some(*n),

@@ -22,11 +22,11 @@ use crate::frames::utf8::Text;
 use crate::frames::violation::Violation;
 use crate::handshake::deflate_params::{DeflateConfig, DeflateParams, Window};
 
-/// The explanation of a text whose last character is cut off. These words also decide which source
-/// lines are shown for the verdict.
+/// The explanation of a text whose last character is cut off. `deciding_anchor` looks for these
+/// words, to show the source lines that detect this error.
 pub(crate) const ENDS_INSIDE_CHARACTER: &str = "the text ends inside a character";
-/// The explanation of compressed bytes whose last block is cut off, as words to append to a
-/// description.
+/// The explanation of compressed bytes whose last block is cut off. These words are appended to a
+/// description of the bytes.
 pub(crate) const DONT_END_WITH_BLOCK: &str = ", and don't end where a block does";
 
 /// What the explanation of a frame must know about the frame's message: its kind, and how it's
@@ -121,8 +121,8 @@ pub struct PayloadDecoder {
 }
 
 impl PayloadDecoder {
-    /// Creates a decoder for the payloads that the end `reader` receives. A message that exceeds
-    /// `bounds` breaks a rule, and so does a compressed message unless
+    /// Creates a decoder for payloads. `reader` is the end that receives them. A message that
+    /// exceeds `bounds` breaks a rule, and so does a compressed message unless
     /// [`agree`](PayloadDecoder::agree) is called first.
     pub fn new(reader: Role, bounds: Bounds) -> PayloadDecoder {
         PayloadDecoder {

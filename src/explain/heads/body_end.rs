@@ -50,10 +50,12 @@ impl Body {
     }
 
     /// Returns the body that a response's head announces. `method` is the method of the request
-    /// that the response answers. If the status line is malformed, the body extends to the end of
-    /// the stream. Otherwise, it's empty if the method is HEAD, if the status is 204 or 304, or if
-    /// the response [opens a tunnel](opens_tunnel). Without `Transfer-Encoding` and
-    /// `Content-Length`, any other body extends to the end of the stream.
+    /// that the response answers. The first case that applies determines the body:
+    /// - If the status line is malformed, the body extends to the end of the stream.
+    /// - If the method is HEAD, if the status is 204 or 304, or if the response [opens a
+    ///   tunnel](opens_tunnel), the body is empty.
+    /// - If the head has `Transfer-Encoding` or `Content-Length`, these fields determine the body.
+    /// - Any other body extends to the end of the stream.
     pub fn of_response(head: &Head, method: &str) -> Body {
         let status = status_of(head.first_line());
         match (method, status) {
@@ -116,7 +118,7 @@ impl Body {
 
 /// Returns whether a response opens a tunnel: it answers a CONNECT request, and its status is 2xx
 /// (RFC 9110 §9.3.6). `method` is the request's method. After the response's `head`, client and
-/// server send their bytes through the tunnel, such as another request and its response.
+/// server send bytes through the tunnel, for example another request and its response.
 pub fn opens_tunnel(head: &Head, method: &str) -> bool {
     method == "CONNECT" && matches!(status_of(head.first_line()), Some(200..=299))
 }

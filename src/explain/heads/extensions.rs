@@ -148,10 +148,13 @@ pub enum Negotiation<'a> {
     Answer {
         /// The extensions that the client offered in its request.
         offers: &'a Offers,
-        /// The position of the accepted permessage-deflate offer among all offered extensions,
-        /// counted from 1. `Ok(None)` means that the response accepts no compression. If the
-        /// response is invalid, the error says what the client expected instead. The whole field is
-        /// `None` if the request isn't known, or if the response can't be parsed.
+        /// Which permessage-deflate offer the response accepts:
+        /// - `None`: the request isn't known, or the response can't be parsed.
+        /// - `Some(Ok(None))`: the response accepts no such offer.
+        /// - `Some(Ok(Some(n)))`: the response accepts the offer at position `n` among all offered
+        ///   extensions, counted from 1.
+        /// - `Some(Err(expected))`: the response is invalid. The text says what the client
+        ///   expected.
         accepted: Option<Result<Option<usize>, &'static str>>,
     },
 }
@@ -169,8 +172,8 @@ impl<'a> Negotiation<'a> {
 /// Returns the spans that explain a `Sec-WebSocket-Extensions` line, which starts at byte `at` of
 /// its head. Each of the line's first `most` elements (names and parameters) has a span of its own,
 /// and the other elements share one. If the server accepts an offer in this line, sets `is_taken`
-/// in `negotiation`. Returns `None` if the line is another header's, or if its list of extensions
-/// is invalid or empty.
+/// in `negotiation`. Returns `None` if the line belongs to another header, or if its list of
+/// extensions is invalid or empty.
 pub fn extension_spans(
     line: &[u8],
     at: u64,

@@ -86,8 +86,8 @@ impl ArrivingHead {
     /// follow.
     pub fn push(&mut self, bytes: &[u8]) -> (usize, Option<EndedHead>) {
         let before = self.bytes.len();
-        // Many short heads may be in `bytes`. If each of them copied all the rest, the work would
-        // be quadratic.
+        // `bytes` may hold many short heads, and each call ends at the end of one. If each call
+        // copied all the rest, the work would be quadratic.
         let piece = &bytes[..bytes.len().min(PIECE)];
         self.bytes.extend_from_slice(piece);
         let end = match self.scan.advance(&self.bytes) {
@@ -145,7 +145,7 @@ pub enum AfterRequest {
     Body(Body),
     /// WebSocket frames follow, if the server opens a WebSocket.
     Frames,
-    /// Nothing follows that can be explained, because the head is incomplete or can't be parsed.
+    /// The explainer can't tell what follows, because the head is incomplete or can't be parsed.
     Nothing,
 }
 

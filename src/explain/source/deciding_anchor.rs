@@ -112,7 +112,8 @@ pub fn of_verdict(annotation: &Annotation) -> Option<&'static Anchor> {
     let has_field = |name| annotation.spans.iter().any(|span| span.field == name);
     let id = match &annotation.verdict {
         Verdict::Fine | Verdict::Incomplete(_) => return None,
-        // The message's end broke the rule, and not its bytes. An empty payload has none.
+        // The end of the message broke the rule, and none of its bytes did: the payload is empty,
+        // or its explanation says so.
         Verdict::Broken(Violation::NotDeflate) if is_empty || means(DONT_END_WITH_BLOCK) => {
             "inflate.end"
         }

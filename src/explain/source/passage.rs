@@ -47,8 +47,8 @@ pub struct Chapter {
 
 impl Anchor {
     /// Returns the function that this anchor points to, with the anchor's lines marked. Fails if
-    /// the file or the function isn't found, or if no line or more than one line of the function
-    /// contains the anchor's words. The error says which.
+    /// the file or the function isn't found, or if the anchor's words don't occur on exactly one
+    /// line of the function. The error says which.
     pub fn passage(&'static self) -> Result<Passage, String> {
         let lost =
             |what: &str| format!("{}: {what} of {} in src/{}", self.id, self.function, self.file);
@@ -183,10 +183,10 @@ fn is_in_impl(block: &str, line: &str, of: &str) -> bool {
     }
 }
 
-/// Finds the statement that contains these words, and the nearest comment above it. A doc comment
-/// doesn't count, and neither does a comment that a blank line separates from the statement.
-/// Returns the indexes of the first and last line, including the comment. Returns `None` unless
-/// exactly one line contains the words.
+/// Finds the statement that contains these words, and the nearest comment above it. Ignores doc
+/// comments, and comments that a blank line separates from the statement. Returns the indexes of
+/// the first and last line, including the comment. Returns `None` unless exactly one line contains
+/// the words.
 fn find_statement(lines: &[&str], words: &str) -> Option<(usize, usize)> {
     let mut found = lines.iter().enumerate().filter(|(_, line)| line.contains(words));
     let (at, _) = found.next().filter(|_| found.next().is_none())?;

@@ -40,7 +40,7 @@ pub struct Step {
 pub fn steps(annotation: &Annotation) -> Vec<Step> {
     let mut list =
         StepList { annotation, wrong: deciding_anchor::of_verdict(annotation), steps: Vec::new() };
-    // Each of these ends early at the step whose check fails.
+    // Each of these functions returns early at the step whose check fails.
     let _ = match annotation.what {
         AnnotationKind::Frame => list.add_frame_steps(),
         AnnotationKind::Request => list.add_request_steps(),
