@@ -117,8 +117,8 @@ pub enum Error {
     /// The caller asked for something that the protocol or this build doesn't allow. The call sent
     /// nothing that the caller passed to it.
     Misuse(Misuse),
-    /// The connection is closing or has ended, so the caller's message or Close wasn't sent, or the
-    /// peer has closed before the end of a message that the caller was reading piece by piece.
+    /// The connection is closing or has ended. Either the caller's message or Close wasn't sent, or
+    /// the peer closed before the end of a message that the caller was reading piece by piece.
     Closed,
     /// The connection ended without a Close frame, or before the WebSocket handshake was complete.
     ConnectionLost(io::Error),
@@ -129,9 +129,9 @@ pub enum Error {
     /// Holds the number of these bytes. `close` can return this error even after the peer's Close
     /// has arrived.
     BytesLost(u64),
-    /// Sending took too long. If the peer reads too slowly or not at all, the connection is over. If
-    /// an [`Outbox`](crate::Outbox) is full, or if another thread doesn't finish its message, the
-    /// connection is still open.
+    /// Sending took too long. If the peer reads too slowly or not at all, the connection is over.
+    /// If an [`Outbox`](crate::Outbox) is full, or if another thread doesn't finish its message,
+    /// the connection is still open.
     WriteTimeout,
     /// No complete message arrived within the timeout passed to `recv_timeout`. The connection
     /// stays open.
@@ -148,8 +148,8 @@ impl Error {
 }
 
 /// Marks an I/O error that ended a client's connection during the handshake. The usual text of
-/// `ConnectionLost` says that no Close arrived. The text for a marked error says instead that the
-/// handshake wasn't over, because no Close can arrive before that.
+/// `ConnectionLost` says that no Close arrived. For a marked error, the text says instead that the
+/// connection ended during the handshake, when no Close can arrive.
 #[derive(Debug)]
 pub(crate) struct InHandshake(pub(crate) io::Error);
 

@@ -91,7 +91,7 @@
 //! | `frames/decoder.rs` | Bytes become events. |
 //! | `frames/encoder.rs` | Messages become bytes. |
 //! | `connection/write_half.rs` | Threads take turns to write whole frames. |
-//! | `connection/read_half.rs` | `recv` waits for messages, answers pings, and ends. |
+//! | `connection/read_half.rs` | `recv` waits for messages, and answers pings and the Close. |
 //! | `connection/websocket.rs` | The two halves become what a handler uses. |
 //! | `server/server.rs` | Each connection gets a thread. |
 //!
@@ -182,8 +182,8 @@ pub use rustls;
 /// Connects to a server and opens a WebSocket. The URL is `ws://host[:port][/path][?query]`, or
 /// `wss://` for TLS. Blocks until the WebSocket is open. Fails with [`Rejected`](Error::Rejected)
 /// if the server rejects the handshake, and with [`PeerTimeout`](Error::PeerTimeout) if the
-/// WebSocket isn't open after 10 seconds. The lookup of the hostname can't be interrupted, so it may
-/// make the call take longer. For other settings, use [`Client`].
+/// WebSocket isn't open after 10 seconds. A slow lookup of the hostname may make the call take
+/// longer, because the lookup can't be interrupted. For other settings, use [`Client`].
 pub fn connect(url: &str) -> Result<WebSocket> {
     Client::new(url).connect()
 }

@@ -2,9 +2,9 @@
 //!
 //! Each refusal, handshake error, TLS error, violation and misuse has a [`Diagnostic`], so that the
 //! developer needn't guess what a `400` or `1002` means. The texts of the diagnostics are in
-//! `diagnostics.md`, which people can read as a page. Code that detects a broken rule names the
-//! diagnostic by its heading, and passes what it saw. It [quotes](quote) a peer's text: escapes and
-//! shortens it.
+//! `diagnostics.md`, which people can read as a page. The code that detects a broken rule passes
+//! the diagnostic's heading to [`Diagnostic::about`], and describes what it saw. Text from a peer
+//! is [quoted](quote): escaped and shortened.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -59,7 +59,7 @@ impl fmt::Display for Diagnostic {
 
 /// Quotes a peer's text for a log line or an error message. A text longer than 80 bytes is cut to
 /// at most 80, and `...` marks the cut. [Escapes](escape) the characters that could mislead a
-/// reader, and also quotes, backslashes and invalid UTF-8.
+/// reader. Quotation marks, backslashes and invalid UTF-8 are escaped too.
 pub fn quote(text: impl AsRef<[u8]>) -> String {
     const MAX_SHOWN: usize = 80;
     let bytes = text.as_ref();
@@ -90,9 +90,9 @@ pub fn quote_all(texts: &[&str]) -> String {
     if quoted.is_empty() { "none".into() } else { quoted.join(" and ") }
 }
 
-/// Makes a peer's text safe to show on a terminal or in a log, but not in HTML: `<` and `&` stay.
-/// Escapes the characters that could mislead a reader: control characters, invisible characters,
-/// and those that change the writing direction.
+/// Makes a peer's text safe to show on a terminal or in a log, but not in HTML: `<` and `&` stay as
+/// they are. Escapes the characters that could mislead a reader: control characters, invisible
+/// characters, and those that change the writing direction.
 pub fn escape(text: &str) -> String {
     text.chars().flat_map(escape_char).collect()
 }

@@ -1,8 +1,8 @@
 //! A misuse is a call that this crate's API forbids. The call fails at once, before it sends
 //! anything that the caller passed to it.
 //!
-//! If ws101 sent a mistaken caller's data, the mistake would become the peer's problem. Therefore
-//! the caller receives a [`Misuse`], with a [`Diagnostic`] that explains the mistake.
+//! The caller receives a [`Misuse`], with a [`Diagnostic`] that explains the mistake. If ws101 sent
+//! the forbidden data instead, the caller's mistake would become the peer's problem.
 
 use std::fmt;
 
@@ -38,8 +38,9 @@ pub enum Misuse {
     /// reason.
     Address(String, &'static str),
     /// The proxy's URL, from the caller or the environment, is invalid, or has a scheme other than
-    /// `http`. Holds the proxy's host and port, and the reason. If they can't be parsed, `***` stands
-    /// for the text after the first colon, because it may contain a password.
+    /// `http`. Holds the proxy's host and port, and the reason. If the host and port can't be
+    /// parsed, `***` replaces the text after the first colon, because that text may contain a
+    /// password.
     Proxy(String, &'static str),
     /// The caller asked for TLS, but ws101 was built without the `tls` feature. Holds a client's
     /// `wss` address, or the path of a server's certificate. For a certificate that was passed as
@@ -92,8 +93,9 @@ impl Misuse {
     }
 }
 
-/// Describes a header that can't be sent: its name, and the byte that is forbidden in its value.
-/// Doesn't show the value, because it may be a secret, such as a token, and the text may be logged.
+/// Describes a header that can't be sent: its name, and the forbidden byte in its value, if there
+/// is one. Doesn't show the value, because it may be a secret, such as a token, and the text may be
+/// logged.
 fn header_fault(name: &str, value: &str) -> String {
     let is_forbidden = |byte: u8| byte != b'\t' && byte.is_ascii_control();
     match value.bytes().enumerate().find(|&(_, byte)| is_forbidden(byte)) {
