@@ -60,7 +60,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// ```
 /// use ws101::{CloseCode, Error, WebSocket};
 ///
-/// /// What became of a call of `recv`, or of `connect`.
+/// /// Says how a call of `recv` or `connect` has ended.
 /// fn what_happened(result: ws101::Result<Option<CloseCode>>) -> &'static str {
 ///     match result {
 ///         Ok(Some(CloseCode::GOING_AWAY | CloseCode::SERVICE_RESTART)) => "going away",

@@ -4,8 +4,8 @@
 //! - A piece may end in the middle of a character, because a fragment or a read may end there. The
 //!   first one to three bytes of that character then wait for the next piece.
 //! - All other bytes are validated once, and appended to the text.
-//! - A byte that UTF-8 doesn't allow at its position is refused at once, not at the end of the
-//!   message.
+//! - The text is refused at the first byte that UTF-8 doesn't allow at its position, not only at
+//!   the end of the message.
 //!
 //! Elsewhere: [`assembler`](super::assembler) limits how long the text may become.
 

@@ -1,10 +1,10 @@
 //! The client's side of the opening handshake: it writes the request and verifies the response (RFC
 //! 6455 §4.1).
 //!
-//! The client accepts a response only if it proves that a WebSocket server read this very request.
-//! All extensions and subprotocols in the response must come from the client's offers. The client
-//! leaves redirects to its caller, because only the caller knows which servers may receive its
-//! cookies.
+//! The client accepts a response only if the response proves that a WebSocket server read this very
+//! request. All extensions and subprotocols in the response must come from the client's offers. The
+//! client leaves redirects to its caller, because only the caller knows which servers may receive
+//! its cookies.
 
 use std::fmt;
 

@@ -28,12 +28,11 @@ use crate::diagnostic::quote;
 #[derive(Clone, Debug)]
 pub struct Request {
     head: Head,
-    /// The peer's address, or `None` if the stream has no such address. It's read during the
-    /// handshake and kept here, because the operating system forgets it when the TCP connection
-    /// ends.
+    /// The peer's address, or `None` if the stream has no such address. The request keeps it from
+    /// the handshake on, because the operating system forgets it when the TCP connection ends.
     peer: Option<SocketAddr>,
-    /// The client's TLS certificates, or `None` if the client presented none. They're boxed to keep
-    /// requests small, because nearly all requests have none.
+    /// The client's TLS certificates, or `None` if the client presented none. They're boxed, so
+    /// that a request without certificates stays small.
     certificates: Option<Box<ClientCertificates>>,
 }
 
@@ -80,8 +79,8 @@ impl Request {
     }
 
     /// Sets the peer's address and, on a server, the certificates that the client presented in the
-    /// TLS handshake. (On a client, there are none.) A server calls this function once it has read
-    /// the request's head, and a client once it has verified the server's 101.
+    /// TLS handshake. (On a client, there are none.) Called by a server after it has read the
+    /// request's head, and by a client after it has verified the server's 101.
     pub(crate) fn set_peer(&mut self, peer: Option<SocketAddr>, certificates: Vec<Vec<u8>>) {
         self.peer = peer;
         self.certificates =
@@ -180,10 +179,9 @@ impl Request {
         &self.head
     }
 
-    /// Returns the target's authority, if it has one, and its path and query. To save memory, the
-    /// request stores no copies of these parts: this function splits the target anew on each call.
-    /// The split can't fail, because [`parse`](Request::parse) refuses a target that can't be
-    /// split.
+    /// Returns the target's authority, if it has one, and its path and query. Splits the target
+    /// anew on each call, because storing these parts would take memory. The split can't fail,
+    /// because [`parse`](Request::parse) refuses a target that can't be split.
     fn authority_and_path(&self) -> (Option<&str>, &str) {
         split_off_authority(self.method(), self.target()).unwrap_or_default()
     }

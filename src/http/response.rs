@@ -2,11 +2,12 @@
 //!
 //! Each response announces that it's the last on its connection. It also gives its body's exact
 //! length, except for a 204 and for a 304 without a body. This file uses no clock, so the caller
-//! passes in the time for the `Date` header. A header whose name or value could break out of its
-//! line (response splitting) is refused here, before any byte is written.
+//! passes in the time for the `Date` header. This file refuses a header whose name or value could
+//! break out of its line (response splitting), before any byte is written.
 //!
-//! Elsewhere: a client reads responses with [`Head::parse_response`](super::head::Head::parse_response),
-//! and a server writes the 101 in [`handshake::server`](crate::handshake::server).
+//! Elsewhere: a client reads responses with
+//! [`Head::parse_response`](super::head::Head::parse_response), and a server writes the 101 in
+//! [`handshake::server`](crate::handshake::server).
 
 use super::date::http_date;
 use super::status::reason;

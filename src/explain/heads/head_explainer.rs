@@ -82,8 +82,7 @@ impl ArrivingHead {
     }
 
     /// Appends the bytes up to the end of the head, but at most `PIECE` of them. Returns how many
-    /// it has appended, and how the head has ended. The second value is `None` if more bytes must
-    /// follow.
+    /// bytes it has appended, and how the head has ended (`None` if more bytes must follow).
     pub fn push(&mut self, bytes: &[u8]) -> (usize, Option<EndedHead>) {
         let before = self.bytes.len();
         // `bytes` may hold many short heads, and each call ends at the end of one. If each call

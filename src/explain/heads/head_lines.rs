@@ -1,4 +1,4 @@
-//! Explains each line of a head in one span, which includes the line's CR LF. A
+//! Explains each line of a head in one [`Span`], which includes the line's CR LF. A
 //! `Sec-WebSocket-Extensions` line has several spans. In a response, the lines of a folded field
 //! have one span together, because a client reads them as one (RFC 9112 §5.2).
 //!

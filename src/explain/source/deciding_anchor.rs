@@ -1,5 +1,6 @@
-//! Finds the anchor for a field or a verdict. An anchor is a reference to lines of ws101's source:
-//! those that read or validate the field, or those that detect the broken rule.
+//! Finds the anchor for a field, or for a verdict that names a broken rule. An anchor is a
+//! reference to lines of ws101's source: those that read or validate the field, or those that
+//! detect the broken rule.
 //!
 //! A `match` names the anchor of each violation. For refusals and handshake errors, tables in
 //! [`anchors`](super::anchors) name the anchor by the heading of the error's diagnostic.

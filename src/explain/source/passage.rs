@@ -98,7 +98,7 @@ impl Anchor {
 
 impl Passage {
     /// Returns whether the passage's marked lines name this RFC section. If they name no section at
-    /// all, returns whether the opening comment of the file names it.
+    /// all, the opening comment of the file must name it.
     pub fn names_section(&self, section: &str) -> bool {
         let marked = self.lines.iter().filter(|line| line.is_marked).map(|line| line.text);
         let marked: Vec<&str> = marked.collect();

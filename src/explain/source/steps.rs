@@ -78,8 +78,8 @@ fn step_at(id: &str, says: String, is_wrong: bool) -> Option<Step> {
 
 impl StepList<'_> {
     /// Adds a step for the anchor `id`, with the description `says`. If the lines at this anchor
-    /// detect the rule that the bytes break, the step describes the broken rule instead. The result
-    /// is then `None`, and the caller must stop adding steps.
+    /// detect that the bytes break a rule, the step describes this rule instead, and the result is
+    /// `None`: the caller must then stop adding steps.
     fn reach(&mut self, id: &str, says: impl Into<String>) -> Option<()> {
         let is_wrong = self.wrong.is_some_and(|wrong| wrong.id == id);
         let says = match (is_wrong, self.annotation.verdict.diagnostic()) {

@@ -43,8 +43,8 @@ impl Deflater {
     }
 
     /// Compresses the payload of a complete message or of one fragment. `fin` says whether the
-    /// message ends with this payload. If it does, the result lacks the compressor's last four
-    /// bytes (`TAIL`), which the receiver puts back.
+    /// message ends with this payload. If so, the result omits the compressor's last four bytes
+    /// (`TAIL`), which the receiver puts back.
     pub fn deflate(&mut self, payload: &[u8], fin: bool) -> Vec<u8> {
         let Window { bits, takeover } = self.window;
         let new = || Compress::new_with_window_bits(self.level, false, bits);
