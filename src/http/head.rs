@@ -13,9 +13,9 @@
 //!   rest of the head.
 //! - [`Head`] then validates each line.
 //! - Both are strict where lenient parsers have made request smuggling possible (RFC 9112 §2.2,
-//!   §5). Only CR LF ends a line. They refuse a space before the colon, a control byte other than a
-//!   tab, and a folded line, which continues the line before it. Only [`Head::parse_response`]
-//!   accepts folded lines.
+//!   §5). Only CR LF ends a line. Together, they refuse a space before the colon, a control byte
+//!   other than a tab, and a folded line, which continues the line before it. Only
+//!   [`Head::parse_response`] accepts folded lines.
 //! - The head's size is limited: too many bytes or lines cause a 431.
 //! - One empty line may precede the first line, and counts as part of the head.
 //!   [`request`](super::request) skips it, as RFC 9112 §2.2 recommends for servers. A client
