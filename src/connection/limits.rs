@@ -61,10 +61,10 @@ pub struct Limits {
     /// keepalive sends no pings.
     pub ping_every: Option<Duration>,
     /// How long the keepalive waits for any byte after its ping. If none arrives, `recv` fails with
-    /// `PeerTimeout`, unless at least 64 KiB of our bytes are unacknowledged by then: a long
-    /// message may still delay the ping. The peer then gets the same time again, and again each
-    /// time its TCP stack has acknowledged 64 KiB more. (Only Linux reports acknowledged bytes, and
-    /// only for TCP.)
+    /// `PeerTimeout`. But if at least 64 KiB of our bytes are unacknowledged by then, a long
+    /// message may still delay the ping. In that case, the peer gets the same time again, and again
+    /// each time its TCP stack has acknowledged 64 KiB more. (Only Linux reports acknowledged
+    /// bytes, and only for TCP.)
     pub pong: Duration,
     /// How long the peer may take to answer our Close, or to end its stream after it has broken a
     /// rule. A peer that is still reading our bytes gets the same time again, at most once for each

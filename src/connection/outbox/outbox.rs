@@ -93,8 +93,7 @@ impl Outbox {
 
 // WALK: outbox
 /// Runs an outbox's thread: sends messages until the queue is closed and empty, or until a write
-/// fails. Before the thread ends, it sends our Close if the Close is due now, because the Close may
-/// have waited for this queue.
+/// fails. Before the thread ends, it sends our Close if the Close was waiting only for this queue.
 fn send_until_closed(queue: &Queue, write_half: &WriteHalf) {
     while let Some(messages) = queue.wait_and_take_all() {
         let mut feed_all = messages
