@@ -140,7 +140,7 @@ impl Budget {
     // WALK: budget
     /// Reserves one thread in the budget. Fails with the name of the limit that leaves no thread
     /// for this purpose. Reads the system's limits first if enough threads have started since the
-    /// last reading, or if a limit is exhausted and the last reading is at least [`REREAD_AFTER`]
+    /// last reading, or if a limit is exhausted and the last reading was at least [`REREAD_AFTER`]
     /// ago.
     fn reserve(&mut self, purpose: Purpose, now: Instant, read: Read) -> Result<(), &'static str> {
         let rested = self.read_at.is_none_or(|read_at| now - read_at >= REREAD_AFTER);
