@@ -12,7 +12,8 @@
 //! | the peer breaks a rule | 1002, 1007, 1009 | nothing | the minimum write rate | `Limits::close` for the end of the peer's stream |
 //! | a `MessageWriter` is dropped after its first fragment and before its `finish` | 1011 | nothing | the minimum write rate | `Limits::close` for the peer's Close |
 //! | the keepalive's ping stays unanswered | none | nothing | | none: the connection is aborted |
-//! | a write is too slow, or fails | none | nothing | | `Limits::close` to read what the peer sent before |
+//! | a write is too slow | none | nothing | | none |
+//! | a write fails for another reason | none | nothing | | `Limits::close` to read what the peer sent before |
 //! | `abort` | none | nothing | | none |
 //!
 //! Our end's states (capitalised), and the events that change them:

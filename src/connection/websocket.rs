@@ -201,7 +201,7 @@ impl WebSocket {
     /// Returns the code and the reason of our own Close. `None` until that Close is written. Its
     /// cause may be a call to [`close`](WebSocket::close) or [`Sender::close`], a server that
     /// drains or stops, the peer's Close, a rule that the peer broke, or a `MessageWriter` that was
-    /// dropped half way.
+    /// dropped in the middle of a message.
     pub fn sent_close(&self) -> Option<Close> {
         self.write_half.closing.sent_close()
     }

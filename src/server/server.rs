@@ -3,9 +3,9 @@
 //! Rules of this file:
 //! - The accepting thread doesn't wait for clients. Each handshake runs in its connection's own
 //!   thread. If no thread can be started for a client, the
-//!   [`refusing_thread`](super::refusing_thread) refuses that client. There are two exceptions to
-//!   this rule, both with short timeouts: if no descriptor is left, or if the server is stopping,
-//!   the accepting thread itself sends the client its 503.
+//!   [`refusing_thread`](super::refusing_thread) refuses that client. Only if no descriptor is
+//!   left, or if the server is stopping, does the accepting thread itself send the client a 503,
+//!   with short timeouts.
 //! - If one connection fails, or its handler panics, the other connections and the listener
 //!   continue. The listener also survives a lack of descriptors or threads.
 
@@ -180,7 +180,7 @@ impl Server {
 
     /// Sets the function that answers requests that don't ask for a WebSocket, on the same port.
     /// These requests may use any method except CONNECT, and HTTP/1.0 as well as HTTP/1.1. The
-    /// server doesn't read their bodies, and sends the response to a HEAD request without its body.
+    /// server doesn't read their bodies, and answers a HEAD request without your response's body.
     ///
     /// If `http` returns `None`, the client receives a 404. If the path is one of the
     /// [`paths`](Server::paths), the client receives a 426 instead (or a 405 if the method isn't

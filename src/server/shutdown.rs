@@ -78,7 +78,8 @@ impl Registry {
     /// also starts a thread that closes the connections, and, if `serve` is in its accept loop, a
     /// second thread that wakes it.
     fn begin_stopping(self: &Arc<Self>, is_first: bool) {
-        // `shut_down` still uses the old deadlines, and `drain` waits for its next batch.
+        // Until this signal, `shut_down` uses the old deadlines, and `drain` waits for its next
+        // batch.
         let open = lock(&self.open);
         self.one_closed.notify_all();
         drop(open);

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Outboxes are made for broadcasts. A slow peer fills only its own queue, which is bounded, and
-//! delays no other peer. (Without outboxes, a broadcast would wait for its slowest peer, which is
+//! delays no other peer. (Without outboxes, each broadcast would wait for its slowest peer. This is
 //! called head-of-line blocking.) An outbox's thread takes all queued messages at once and sends
 //! them in as few writes as possible.
 
