@@ -36,8 +36,8 @@
 //!   the server waits at most 10 ms for the end of the peer's stream, and longer only while the
 //!   peer's TCP stack is still acknowledging a long message. A client waits up to a second for the
 //!   server to end the stream, and then shuts down its own side.
-//! - While the peer is still reading a long message, its time limit is renewed, at most 24 times: see
-//!   [`RenewableDeadline`](crate::transport::renewable_deadline::RenewableDeadline).
+//! - While the peer is still reading a long message, its time limit is renewed, at most 24 times:
+//!   see [`RenewableDeadline`](crate::transport::renewable_deadline::RenewableDeadline).
 //! - A thread holds this file's lock only briefly, and never while it reads, writes or waits.
 //!   Therefore no thread waits long for the lock.
 

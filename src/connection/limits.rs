@@ -50,9 +50,9 @@ pub struct Limits {
     /// receives a 408.
     pub head: Duration,
     /// How long a client tries to connect: dialling, the proxy tunnel, TLS and the WebSocket
-    /// handshake together. After that, `connect` fails with `PeerTimeout`, or with `Rejected` if the
-    /// bytes that have arrived aren't HTTP. Only the hostname lookup may take longer, because the
-    /// operating system alone limits it.
+    /// handshake together. After that, `connect` fails with `PeerTimeout`, or with `Rejected` if
+    /// the bytes that have arrived aren't HTTP. Only the hostname lookup may take longer, because
+    /// the operating system alone limits it.
     pub connect: Duration,
     /// How long the peer may take to read each 64 KiB that we write. A slower peer loses its
     /// connection: the sending call fails with `WriteTimeout`, and so does `recv`.

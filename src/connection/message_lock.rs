@@ -6,8 +6,8 @@
 //! - Fragments of two messages must not mix (RFC 6455 §5.4). While a thread holds this lock, a
 //!   second message waits, but control frames pass between the fragments. Therefore this lock isn't
 //!   the write lock: the holder takes the write lock only for each fragment.
-//! - The thread that holds this lock must not wait for it, because it would wait for itself forever.
-//!   If this thread begins a second message, the call fails with a [`Misuse`].
+//! - The thread that holds this lock must not wait for it, because it would wait for itself
+//!   forever. If this thread begins a second message, the call fails with a [`Misuse`].
 
 // (The model checker replaces `std`'s atomics and tries every order of their operations. No
 // decision depends on the order in which threads change the counter of fragments, so this counter

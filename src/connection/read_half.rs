@@ -51,9 +51,9 @@ pub(crate) struct ReadHalf {
     write_half: Arc<WriteHalf>,
     decoder: Decoder,
     keepalive: Keepalive,
-    /// The read timeout that was last set on the stream, or `None` if none has been set yet. Setting
-    /// a timeout is a system call, so the reading thread sets only a timeout that differs from this
-    /// one.
+    /// The read timeout that was last set on the stream, or `None` if none has been set yet.
+    /// Setting a timeout is a system call, so the reading thread sets only a timeout that differs
+    /// from this one.
     timeout: Option<Duration>,
     /// The peer's Close. `None` until that Close has arrived. (It's boxed to keep open connections
     /// small.)

@@ -150,9 +150,9 @@ impl WebSocket {
         self.read_half.send_ping(false)
     }
 
-    /// Returns the round-trip time of the last ping that the peer answered before the next ping went
-    /// out. `None` before the first such answer. So if you call [`ping`](WebSocket::ping) more often
-    /// than once per round trip, this value doesn't change, or stays `None`.
+    /// Returns the round-trip time of the last ping that the peer answered before the next ping
+    /// went out. `None` before the first such answer. So if you call [`ping`](WebSocket::ping) more
+    /// often than once per round trip, this value doesn't change, or stays `None`.
     pub fn latency(&self) -> Option<Duration> {
         self.read_half.latency()
     }

@@ -252,10 +252,10 @@ impl WriteHalf {
         let _ = self.request_close(CloseRequest::when_drained(close, self.limits.close));
     }
 
-    /// Lets the server end the stream first (§7.1.1). A client that has sent its Close waits for the
-    /// end of the server's stream, for at most a second and never beyond the deadline `until`. Then
-    /// the client shuts down its own side, even if the application hasn't dropped its `WebSocket`
-    /// yet: otherwise, the server would go on waiting. On a server, this does nothing.
+    /// Lets the server end the stream first (§7.1.1). A client that has sent its Close waits for
+    /// the end of the server's stream, for at most a second and never beyond the deadline `until`.
+    /// Then the client shuts down its own side, even if the application hasn't dropped its
+    /// `WebSocket` yet: otherwise, the server would go on waiting. On a server, this does nothing.
     pub(crate) fn end_after_server(&self, until: Option<Deadline>) {
         if self.role == Role::Client && matches!(self.closing.our_side(), OurSide::Sent(_)) {
             let until = until.unwrap_or_else(|| Deadline::after(self.limits.close));

@@ -101,8 +101,9 @@ impl Registry {
             return;
         }
         // Connecting takes long if the listener's queue is full, and on a Unix socket it may take
-        // forever. Therefore the caller connects itself only if no thread can be started. (The other
-        // thread tries again once the connections have closed, because descriptors are free then.)
+        // forever. Therefore the caller connects itself only if no thread can be started. (The
+        // other thread tries again once the connections have closed, because descriptors are free
+        // then.)
         let registry = self.clone();
         let waking = thread::Builder::new().name("waking".into());
         if waking.spawn(move || registry.wake_accept_until_left()).is_err()

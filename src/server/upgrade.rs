@@ -291,8 +291,8 @@ impl Requester<'_> {
         }
     }
 
-    /// Counts the connection as open, and sends the 101 with the application's own `headers`. If one
-    /// of them is invalid or reserved, the client receives a 500 instead. Returns the permit.
+    /// Counts the connection as open, and sends the 101 with the application's own `headers`. If
+    /// one of them is invalid or reserved, the client receives a 500 instead. Returns the permit.
     #[inline(never)]
     fn send_101(
         &self,

@@ -84,8 +84,8 @@ impl Outbox {
     }
 
     /// Ends the connection at once, without a Close. The queued messages are lost. Use this for a
-    /// peer that reads too slowly (`try_send` fails with `WriteTimeout`), because a Close would have
-    /// to wait for the queued messages.
+    /// peer that reads too slowly (`try_send` fails with `WriteTimeout`), because a Close would
+    /// have to wait for the queued messages.
     pub fn abort(&self) {
         self.write_half.abort();
     }
