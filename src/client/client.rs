@@ -158,9 +158,9 @@ impl Client {
 
     /// Wraps the connection's stream in your own stream, such as a meter, a throttle, or a [`Tap`]
     /// that explains the bytes. Over TLS, the wrapper sees the plaintext. The server's address is
-    /// the one that the wrapper's [`peer`](Stream::peer) returns. If that is `None`, the client uses
-    /// the connected stream's address. There is only one wrapper: a later call to this function or
-    /// to [`explain`](Client::explain) replaces it.
+    /// the one that the wrapper's [`peer`](Stream::peer) returns. If that is `None`, the client
+    /// uses the connected stream's address. There is only one wrapper: a later call to this
+    /// function or to [`explain`](Client::explain) replaces it.
     pub fn wrap_stream(
         mut self,
         wrap: impl Fn(Arc<dyn Stream>) -> Arc<dyn Stream> + Send + Sync + 'static,

@@ -1,4 +1,5 @@
-//! The end of a connection: who ends it, how, what goes out first, and how long each step may take.
+//! The end of a connection: what ends it, what goes out before our Close, and the time limits until
+//! our Close is out and after that.
 //!
 //! In this table, an *open message* is one that a `MessageWriter` has begun and not yet finished.
 //!
@@ -11,7 +12,8 @@
 //! | the peer breaks a rule | 1002, 1007, 1009 | nothing | the minimum write rate | `Limits::close` for the end of the peer's stream |
 //! | a `MessageWriter` is dropped after its first fragment and before its `finish` | 1011 | nothing | the minimum write rate | `Limits::close` for the peer's Close |
 //! | the keepalive's ping stays unanswered | none | nothing | | none: the connection is aborted |
-//! | a write is too slow, or fails | none | nothing | | `Limits::close` to read what the peer sent before |
+//! | a write is too slow | none | nothing | | none |
+//! | a write fails for another reason | none | nothing | | `Limits::close` to read what the peer sent before |
 //! | `abort` | none | nothing | | none |
 //!
 //! Our end's states (capitalised), and the events that change them:
@@ -34,10 +36,10 @@
 //!   the server waits at most 10 ms for the end of the peer's stream, and longer only while the
 //!   peer's TCP stack is still acknowledging a long message. A client waits up to a second for the
 //!   server to end the stream, and then shuts down its own side.
-//! - While the peer is still reading a long message, its time limit is renewed, at most 24 times: see
-//!   [`RenewableDeadline`](crate::transport::renewable_deadline::RenewableDeadline).
-//! - A thread holds this file's lock only for a few steps, and never while it reads, writes or
-//!   waits. Therefore no thread waits long for the lock.
+//! - While the peer is still reading a long message, its time limit is renewed, at most 24 times:
+//!   see [`RenewableDeadline`](crate::transport::renewable_deadline::RenewableDeadline).
+//! - A thread holds this file's lock only briefly, and never while it reads, writes or waits.
+//!   Therefore no thread waits long for the lock.
 
 use std::mem::replace;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -83,7 +85,8 @@ impl CloseRequest {
 
     /// Creates the request for the Close of a draining or stopping server. The request sets no
     /// deadline for the peer's Close, because the server aborts the connections that are still open
-    /// when the grace period is over. Until then, the keepalive gives up on a silent peer.
+    /// when the grace period is over. Before that, the keepalive ends the connection if the peer is
+    /// silent for too long.
     pub(crate) fn of_stopping_server(close: Close, urgency: Urgency) -> CloseRequest {
         CloseRequest { urgency, close, answer_within: Duration::MAX }
     }
@@ -105,8 +108,9 @@ pub(crate) enum OurSide {
     /// A thread has requested our Close, but the Close still waits for other messages or for the
     /// handler. (The request is boxed to keep open connections small.)
     Requested(Box<CloseRequest>),
-    /// Our Close is pending, and the next thread that holds the write lock sends it. After that,
-    /// the peer may take this long to send its own Close.
+    /// Our Close no longer waits for other messages or for the handler, so the next thread that
+    /// holds the write lock sends it. After that, the peer may take this long to send its own
+    /// Close.
     Due(Duration),
     /// Our Close is written, and the peer must send its own Close by this deadline.
     Sent(Deadline),
@@ -118,7 +122,7 @@ pub(crate) enum OurSide {
 }
 
 /// An event that the write half reports to the closing state machine, [`ClosingState`], which then
-/// decides whether our Close is due.
+/// decides whether our Close may go out.
 pub(crate) enum ClosingEvent {
     /// A thread requests our Close.
     CloseRequested(CloseRequest),
@@ -151,13 +155,15 @@ pub(crate) enum PeerSide {
 struct Sides {
     ours: OurSide,
     peers: PeerSide,
-    /// Our Close. `None` until it's due. `is_sent` tells whether it has been written.
+    /// Our Close. `None` until it no longer has to wait. `is_sent` tells whether it has been
+    /// written.
     close: Option<Close>,
     is_sent: bool,
 }
 
 /// The closing state machine of one connection, shared by all the connection's threads. It decides
-/// when our Close is due, and whether new messages are refused.
+/// when our Close is due (it no longer has to wait for the handler or for other messages), and
+/// whether new messages are refused.
 pub(crate) struct ClosingState {
     sides: Mutex<Sides>,
     changed: Condvar,
@@ -166,7 +172,7 @@ pub(crate) struct ClosingState {
     waiting: AtomicUsize,
     /// Whether our Close has been requested but isn't due yet. While this is `true`, each thread
     /// that ends a `MessageWriter`'s message or empties an outbox's queue must check whether the
-    /// Close has become due.
+    /// Close can go out now.
     is_close_requested: AtomicBool,
     /// Whether new messages are refused, because a write has failed, the connection has ended, or
     /// our Close has been requested. A Close that still waits for the handler doesn't count, so
@@ -193,8 +199,8 @@ impl Default for ClosingState {
 
 impl ClosingState {
     /// Changes the state as the event requires, and wakes the threads that wait for a change.
-    /// Returns whether the event makes our Close due. If it does, the caller must make the Close
-    /// pending, so that a thread sends it.
+    /// Returns whether the event makes our Close due: it no longer has to wait. If so, the caller
+    /// must make the Close pending, so that a thread sends it.
     #[inline(never)]
     pub(crate) fn handle_event(&self, event: ClosingEvent) -> bool {
         let mut sides = lock(&self.sides);
@@ -229,8 +235,7 @@ impl ClosingState {
         lock(&self.sides).peers
     }
 
-    /// Returns our Close once nothing else must be sent before it, and `None` before that. Also
-    /// returns the Close once it's written.
+    /// Returns our Close once it's due, and also after it's written. `None` before it's due.
     pub(crate) fn due_close(&self) -> Option<Close> {
         lock(&self.sides).close.clone()
     }
@@ -329,8 +334,8 @@ fn our_side_after_request(request: CloseRequest) -> (OurSide, Option<Close>) {
 }
 
 /// Detects that a connection has stalled: for the whole of `Limits::write`, no thread was writing,
-/// and no message and no fragment was sent. A write that's under way counts as progress, because
-/// the minimum write rate already limits its duration. A ping or pong that was sent doesn't count,
+/// and no message or fragment was sent. A write that's under way counts as progress, because the
+/// minimum write rate already limits its duration. A ping or pong that was sent doesn't count,
 /// because pings and pongs may go on forever between two fragments.
 pub(crate) struct StallDetector {
     within: Duration,
@@ -415,7 +420,7 @@ mod tests {
                 Urgency::WhenDrained,
             ))
         };
-        // A second request is made after as many steps.
+        // The number of `events` that come before the second request.
         for steps in 0..3 {
             let closing = ClosingState::default();
             closing.handle_event(of_server());

@@ -13,8 +13,8 @@
 //! sends none, and only a write that fails shows that the peer is dead. While another thread is
 //! writing, the reading thread sends no ping: that write shows whether the peer is alive.
 //!
-//! After our Close, the peer usually has a deadline, and the keepalive rests. But a draining or
-//! stopping server sets no deadline. Its keepalive gives up on a peer that is silent for
+//! After our Close, the peer usually has a deadline, so the keepalive does nothing. But a draining
+//! or stopping server sets no deadline. Its keepalive gives up on a peer that is silent for
 //! `Limits::ping_every` plus `Limits::pong`. It sends no ping, because no frame may follow our
 //! Close.
 

@@ -50,9 +50,9 @@ pub struct Limits {
     /// receives a 408.
     pub head: Duration,
     /// How long a client tries to connect: dialling, the proxy tunnel, TLS and the WebSocket
-    /// handshake together. After that, `connect` fails with `PeerTimeout`, or with `Rejected` if the
-    /// bytes that have arrived aren't HTTP. Only the hostname lookup may take longer, because the
-    /// operating system alone limits it.
+    /// handshake together. After that, `connect` fails with `PeerTimeout`, or with `Rejected` if
+    /// the bytes that have arrived aren't HTTP. Only the hostname lookup may take longer, because
+    /// the operating system alone limits it.
     pub connect: Duration,
     /// How long the peer may take to read each 64 KiB that we write. A slower peer loses its
     /// connection: the sending call fails with `WriteTimeout`, and so does `recv`.
@@ -61,10 +61,10 @@ pub struct Limits {
     /// keepalive sends no pings.
     pub ping_every: Option<Duration>,
     /// How long the keepalive waits for any byte after its ping. If none arrives, `recv` fails with
-    /// `PeerTimeout`, unless at least 64 KiB of our bytes are unacknowledged by then: a long
-    /// message may still delay the ping. The peer then gets the same time again, and again each
-    /// time its TCP stack has acknowledged 64 KiB more. (Only Linux reports acknowledged bytes, and
-    /// only for TCP.)
+    /// `PeerTimeout`. But if at least 64 KiB of our bytes are unacknowledged by then, a long
+    /// message may still delay the ping. In that case, the peer gets the same time again, and again
+    /// each time its TCP stack has acknowledged 64 KiB more. (Only Linux reports acknowledged
+    /// bytes, and only for TCP.)
     pub pong: Duration,
     /// How long the peer may take to answer our Close, or to end its stream after it has broken a
     /// rule. A peer that is still reading our bytes gets the same time again, at most once for each

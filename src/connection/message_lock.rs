@@ -6,8 +6,8 @@
 //! - Fragments of two messages must not mix (RFC 6455 §5.4). While a thread holds this lock, a
 //!   second message waits, but control frames pass between the fragments. Therefore this lock isn't
 //!   the write lock: the holder takes the write lock only for each fragment.
-//! - The thread that holds this lock must not wait for it, because it would wait for itself forever.
-//!   If this thread begins a second message, the call fails with a [`Misuse`].
+//! - The thread that holds this lock must not wait for it, because it would wait for itself
+//!   forever. If this thread begins a second message, the call fails with a [`Misuse`].
 
 // (The model checker replaces `std`'s atomics and tries every order of their operations. No
 // decision depends on the order in which threads change the counter of fragments, so this counter
@@ -29,8 +29,8 @@ pub(crate) struct MessageLock {
     holder: Mutex<Option<ThreadId>>,
     released: Condvar,
     /// The number of fragments that the connection's `MessageWriter`s have sent. While this number
-    /// changes, the threads that wait for the lock continue to wait. (It's small to keep open
-    /// connections small, and may wrap around.)
+    /// changes, the threads that wait for the lock continue to wait. (It has only 16 bits, to keep
+    /// open connections small, so it may wrap around.)
     fragments: AtomicU16,
 }
 
@@ -58,12 +58,12 @@ impl MessageLock {
         self.released.notify_all();
     }
 
-    /// Records that a fragment of the message written piece by piece was sent.
+    /// Records that a `MessageWriter` has sent a fragment.
     pub(crate) fn note_fragment_sent(&self) {
         self.fragments.fetch_add(1, Relaxed);
     }
 
-    /// Returns how many fragments of such messages were sent on this connection. The count may wrap
+    /// Returns how many fragments the connection's `MessageWriter`s have sent. The count may wrap
     /// around, so only a change means something: a message has made progress.
     pub(crate) fn fragments_sent(&self) -> u64 {
         self.fragments.load(Relaxed).into()

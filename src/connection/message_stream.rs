@@ -41,8 +41,8 @@ impl WebSocket {
 
     /// Begins a message that you write piece by piece. Until you [`finish`](MessageWriter::finish)
     /// it, other threads can't send a message. They wait, and each piece that you send restarts the
-    /// time limit of their wait. If you send no piece for as long as `Limits::write`, they fail with
-    /// [`Error::WriteTimeout`]. If this thread meanwhile begins a second message, through a
+    /// time limit of their wait. If you send no piece for as long as `Limits::write`, they fail
+    /// with [`Error::WriteTimeout`]. If this thread meanwhile begins a second message, through a
     /// [`Sender`], that call fails with [`Misuse`](crate::Error::Misuse). Pings, pongs and a Close
     /// may go out between two pieces.
     pub fn send_stream(&mut self, kind: MessageKind) -> Result<MessageWriter<'_>> {
@@ -60,8 +60,8 @@ impl Sender {
 
 /// Reads a received message piece by piece, through `io::Read`. At the end of the message, `read`
 /// returns 0. If the peer's Close arrives before that, `read` fails with `UnexpectedEof`, and this
-/// `io::Error` wraps [`Error::Closed`]. If you drop the reader early, the next `recv` skips the rest
-/// of the message.
+/// `io::Error` wraps [`Error::Closed`]. If you drop the reader early, the next `recv` skips the
+/// rest of the message.
 pub struct MessageReader<'a> {
     ws: &'a mut WebSocket,
     kind: MessageKind,
@@ -132,8 +132,8 @@ impl<'a> MessageWriter<'a> {
             finished: false,
             _stays_in_its_thread: PhantomData,
         };
-        // Another thread may have requested our Close just before this thread took the message lock.
-        // In that case, the Close doesn't wait for this message, so this call must fail.
+        // Another thread may have requested our Close just before this thread took the message
+        // lock. In that case, the Close doesn't wait for this message, so this call must fail.
         if write_half.closing.refuses_messages() {
             return Err(Error::Closed);
         }

@@ -21,7 +21,7 @@
 //! | `limits.rs` | How much memory and time, and how many connections, may peers take? |
 //! | `counters.rs` | What does a server count, and what does each connection count? |
 //! | `pending_control.rs` | Which control frames wait for the thread that holds the write lock? |
-//! | `closing_state.rs` | Who ends a connection, how, and how long may each step take? |
+//! | `closing_state.rs` | What ends a connection, what goes out before our Close, and how long may that take? |
 //! | `message_lock.rs` | What waits while a message is written piece by piece? |
 //! | `outbox/queue.rs` | How do many threads put messages into a queue, and one thread take them out? |
 //! | `write_half.rs` | What do the threads of a connection share, and who waits for whom? |

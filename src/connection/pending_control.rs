@@ -2,8 +2,7 @@
 //! lock sends them.
 //!
 //! Rules of this file:
-//! - No thread waits here for long: the mutex is held only for the few steps that put a frame in or
-//!   take it out.
+//! - No thread waits here for long: the mutex is held only while a frame is put in or taken out.
 //! - Only the latest ping needs an answer (RFC 6455 §5.5.3), and this end sends only one Close.
 //!   Therefore at most one pong and one Close are pending, whatever the peer sends.
 

@@ -51,9 +51,9 @@ pub(crate) struct ReadHalf {
     write_half: Arc<WriteHalf>,
     decoder: Decoder,
     keepalive: Keepalive,
-    /// The read timeout that was last set on the stream, or `None` if none has been set yet. Setting
-    /// a timeout is a system call, so the reading thread sets only a timeout that differs from this
-    /// one.
+    /// The read timeout that was last set on the stream, or `None` if none has been set yet.
+    /// Setting a timeout is a system call, so the reading thread sets only a timeout that differs
+    /// from this one.
     timeout: Option<Duration>,
     /// The peer's Close. `None` until that Close has arrived. (It's boxed to keep open connections
     /// small.)
@@ -222,8 +222,8 @@ impl ReadHalf {
         Ok(None)
     }
 
-    /// Ends reading if `done`, the result of a wait for bytes, is an error other than `TimedOut`.
-    /// (A `TimedOut` only means that the application's own timeout has passed.) Returns `done`.
+    /// Takes the result of a wait for bytes, and returns it unchanged. Any error but `TimedOut`
+    /// ends reading. (A `TimedOut` only means that the application's own timeout has passed.)
     fn end_reading_on_error(&mut self, done: Result<()>) -> Result<()> {
         self.over |= !matches!(done, Ok(()) | Err(Error::TimedOut));
         done
@@ -263,9 +263,9 @@ impl ReadHalf {
         waited
     }
 
-    /// Updates the connection's counters if all received bytes are parsed; otherwise, a later call
-    /// does so for several messages at once. This can't wait for the next `recv`, because a handler
-    /// may work on a message for a long time.
+    /// Updates the connection's counters if all received bytes are parsed. Otherwise, a later call
+    /// does so for several messages at once. (The next `recv` would be too late, because a handler
+    /// may work on a message for a long time.)
     #[inline]
     fn count_if_all_parsed(&mut self) {
         if self.decoder.has_parsed_all() {
@@ -406,8 +406,8 @@ impl ReadHalf {
         }
     }
 
-    /// Does what the keepalive decides after a read has timed out or a signal has interrupted it:
-    /// sends a ping, gives up on the peer, or lets the reading thread continue to wait. Before a
+    /// Sends a ping, gives up on the peer, or lets the reading thread continue to wait, as the
+    /// keepalive decides. Called when a read has timed out or a signal has interrupted it. Before a
     /// ping, this also frees the memory that an idle connection doesn't need. `waited` is the
     /// read's timeout, or zero if the read was interrupted.
     fn keep_alive(&mut self, waited: Duration) -> Result<()> {
@@ -435,9 +435,9 @@ impl ReadHalf {
         }
     }
 
-    /// Gives up on the peer, unless the ping may still wait for a long message that the peer is
-    /// reading. (This is a separate function, so that its stack frame takes no memory while a thread
-    /// waits.)
+    /// Aborts the connection to a silent peer, unless the peer may still be reading a long message
+    /// that we sent before the ping. (This is a separate function, so that its stack frame takes no
+    /// memory while a thread waits.)
     #[inline(never)]
     fn give_up_unless_reading(&mut self) -> Result<()> {
         let unacknowledged = self.write_half.stream.unacknowledged();

@@ -10,7 +10,7 @@
 //! the small stack on which a stack overflow is reported. With only two mappings left, the thread
 //! starts, but then std panics in it before any of our code runs, and the process aborts. Therefore
 //! it isn't safe to start a thread and see whether that fails. Instead, this file counts how many
-//! threads may still start, and starts none that would leave too few.
+//! threads may still start (the *free* threads), and starts none that would leave too few.
 //!
 //! Rules of this file:
 //! - On Linux, this file reads three limits: `vm.max_map_count`, `kernel.threads-max`, and
@@ -38,15 +38,15 @@ const MAPS_PER_THREAD: i64 = 4;
 /// The minimum number of threads that may start before the system's limits are read again. Without
 /// this minimum, each thread that starts near a limit would need a new reading.
 const THREADS_BETWEEN_READINGS: i64 = 64;
-/// The minimum time between two readings of the system's limits while no thread is free. In the
-/// meantime, a thread may start only after another of our threads has ended.
+/// The minimum time between two readings of the system's limits while they allow no further thread.
+/// In the meantime, a thread may start only after another of our threads has ended.
 const REREAD_AFTER: Duration = Duration::from_secs(1);
 /// The number that stands for `max` in `pids.max`, which means that the group has no limit. No
 /// system has so many threads, so the group never runs out of them.
 const NO_LIMIT: i64 = u32::MAX as i64;
 
-/// The purpose of a new thread. It decides how many threads must stay free after this thread has
-/// started.
+/// The purpose of a new thread. It decides how many more threads the limits must still allow after
+/// this one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Purpose {
     Connection,
@@ -139,7 +139,9 @@ type Read<'a> = &'a dyn Fn(&Path) -> Option<Vec<u8>>;
 impl Budget {
     // WALK: budget
     /// Reserves one thread in the budget. Fails with the name of the limit that leaves no thread
-    /// for this purpose. Reads the system's limits first if the next reading is due.
+    /// for this purpose. Reads the system's limits first if enough threads have started since the
+    /// last reading, or if a limit is exhausted and the last reading was at least [`REREAD_AFTER`]
+    /// ago.
     fn reserve(&mut self, purpose: Purpose, now: Instant, read: Read) -> Result<(), &'static str> {
         let rested = self.read_at.is_none_or(|read_at| now - read_at >= REREAD_AFTER);
         if self.until_reading == 0 || (rested && self.exhausted_limit(purpose).is_some()) {
@@ -201,10 +203,10 @@ fn threads_max(read: Read) -> Option<Limit> {
     Some(Limit { name: "kernel.threads-max", all, free: all - there })
 }
 
-/// Returns the tightest of the thread limits of the process's control group and its parent groups:
-/// the one that allows the fewest further threads for connections. If the groups have no limit,
-/// returns [`NO_LIMIT`], which replaces a limit from an earlier reading. Returns `None` if no
-/// group's files can be read.
+/// Returns the tightest thread limit that the process's control group or one of its parent groups
+/// sets: the one that allows the fewest further threads for connections. If the groups have no
+/// limit, returns [`NO_LIMIT`], which replaces a limit from an earlier reading. Returns `None` if
+/// no group's files can be read.
 fn cgroup_limit(read: Read) -> Option<Limit> {
     let groups = read_to_string(read, "/proc/self/cgroup")?;
     // Version 2 has the line `0::/path`. Version 1 has a line for each controller, such as
@@ -302,8 +304,8 @@ mod tests {
         assert_eq!(read_all_limits(&nonsense), []);
     }
 
-    /// Reads a file on a simulated machine whose control group may have 160 threads and now has
-    /// `there` threads.
+    /// Reads a file on a simulated machine whose control group allows 160 threads. `there` is the
+    /// number of threads that it has now.
     fn group_of(there: &Cell<i64>, path: &Path) -> Option<Vec<u8>> {
         let current = there.get().to_string();
         let folder = "/sys/fs/cgroup/pids.max";

@@ -150,9 +150,9 @@ impl WebSocket {
         self.read_half.send_ping(false)
     }
 
-    /// Returns the round-trip time of the last ping that the peer answered before the next ping went
-    /// out. `None` before the first such answer. So if you call [`ping`](WebSocket::ping) more often
-    /// than once per round trip, this value doesn't change, or stays `None`.
+    /// Returns the round-trip time of the last ping that the peer answered before the next ping
+    /// went out. `None` before the first such answer. So if you call [`ping`](WebSocket::ping) more
+    /// often than once per round trip, this value doesn't change, or stays `None`.
     pub fn latency(&self) -> Option<Duration> {
         self.read_half.latency()
     }
@@ -161,20 +161,20 @@ impl WebSocket {
     /// stream. Our Close goes out after the outboxes' messages, and after the message of an
     /// unfinished `MessageWriter`. Messages that arrive meanwhile are dropped.
     ///
-    /// Fails with `WriteTimeout` if the peer reads more slowly than
-    /// [`Limits::write`](crate::Limits::write) allows.
-    ///
     /// Once our Close is written, the peer has `Limits::close` to answer, or longer while it's
-    /// still reading our bytes. If the peer doesn't answer, this fails with `BytesLost` if the
-    /// peer's TCP stack hasn't acknowledged our last bytes, and with `PeerTimeout` otherwise. On a
-    /// connection that has sent at least 64 KiB, this also fails with `BytesLost` if the peer
-    /// answers, but its TCP stack then acknowledges nothing more for `Limits::close`. The lost
-    /// bytes may be our Close alone.
+    /// still reading our bytes.
     ///
-    /// Fails with `Closed` if the connection has already ended without a Close from either end.
-    ///
-    /// Fails with `Misuse`, and changes nothing, if the code must not be sent or the reason is
-    /// longer than 123 bytes.
+    /// Fails:
+    /// - with `WriteTimeout` if the peer reads more slowly than
+    ///   [`Limits::write`](crate::Limits::write) allows;
+    /// - with `PeerTimeout` if the peer doesn't answer in time;
+    /// - with `BytesLost` instead, if the peer doesn't answer and its TCP stack hasn't acknowledged
+    ///   our last bytes (perhaps only our Close);
+    /// - with `BytesLost` if the peer answers, but its TCP stack then acknowledges nothing more for
+    ///   `Limits::close`, on a connection that has sent at least 64 KiB;
+    /// - with `Closed` if the connection has already ended without a Close from either end;
+    /// - with `Misuse`, and changes nothing, if the code must not be sent or the reason is longer
+    ///   than 123 bytes.
     pub fn close(&mut self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
         let request = CloseRequest::when_drained(close.clone(), self.write_half.limits.close);
@@ -201,7 +201,7 @@ impl WebSocket {
     /// Returns the code and the reason of our own Close. `None` until that Close is written. Its
     /// cause may be a call to [`close`](WebSocket::close) or [`Sender::close`], a server that
     /// drains or stops, the peer's Close, a rule that the peer broke, or a `MessageWriter` that was
-    /// dropped half way.
+    /// dropped in the middle of a message.
     pub fn sent_close(&self) -> Option<Close> {
         self.write_half.closing.sent_close()
     }

@@ -2,20 +2,21 @@
 //! encoder.
 //!
 //! Rules of this file:
-//! - A thread holds the lock for complete frames, so frames of different threads never mix. The
-//!   frames collect in the encoder's batch. A thread that *sends* writes the whole batch before it
-//!   unlocks. A thread that *feeds* leaves its frames in the batch, and writes them before it waits
-//!   for anything.
+//! - A thread keeps the lock until its frame is complete, so frames of different threads never mix.
+//!   The frames collect in the encoder's batch. A thread that *sends* writes the whole batch before
+//!   it unlocks. A thread that *feeds* leaves its frames in the batch, and writes them before it
+//!   waits for anything.
 //! - In `recv`, the reading thread never waits for the lock. Another thread may hold the lock
 //!   during a write that can't finish before the peer reads. If the peer in turn waits for us to
 //!   read, waiting for the lock would cause a deadlock. Instead, the reading thread puts its pong
-//!   or Close into a [`PendingControl`], and the thread that holds the lock sends it next.
+//!   or Close into a [`PendingControl`], and the thread that holds the lock sends it next. Until
+//!   then, the frame is *pending*.
 //! - No pending frame is forgotten (that would be a lost wakeup): the reading thread tries the lock
 //!   after it has filled the `PendingControl`, and each thread checks the `PendingControl` again
 //!   after it has unlocked.
 //! - A thread that closes the connection requests our Close from the state machine in
-//!   [`closing_state`](super::closing_state), which decides when the Close is due. From then on, the
-//!   Close is pending, like a pong.
+//!   [`closing_state`](super::closing_state), which decides when the Close is *due*: it no longer
+//!   waits for the handler or for other messages. From then on, the Close is pending, like a pong.
 
 use std::io::{ErrorKind, IoSlice};
 use std::net::Shutdown;
@@ -58,8 +59,8 @@ pub(crate) const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
 /// reset, which could destroy our own Close. (We read longer while the peer's TCP stack is still
 /// acknowledging our bytes.)
 const STRAY_BYTES_TIMEOUT: Duration = Duration::from_millis(10);
-/// How often a waiting thread checks whether the connection has stalled. The thread waits until our
-/// Close is sent, or until another thread's `MessageWriter` has ended its message.
+/// How often a thread checks whether the connection has stalled, while it waits until our Close is
+/// sent, or until another thread's `MessageWriter` has ended its message.
 const PROGRESS_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The sending side of one connection. All the connection's threads share it.
@@ -232,10 +233,10 @@ impl WriteHalf {
         self.flush_pending_control()
     }
 
-    /// Requests our Close, and sends it at once if nothing must go out before it and the write lock
-    /// is free. Otherwise, the thread that holds the lock sends it, or a later call to
-    /// `advance_close`. If an earlier Close still waits and is less urgent, this request replaces
-    /// it.
+    /// Requests our Close, and sends it at once if it doesn't have to wait for other messages and
+    /// the write lock is free. Otherwise, the thread that holds the lock or a later call to
+    /// `advance_close` sends it. If an earlier Close still waits and is less urgent, this request
+    /// replaces it.
     pub(crate) fn request_close(&self, request: CloseRequest) -> Result<()> {
         self.handle_event(ClosingEvent::CloseRequested(request));
         self.advance_close()
@@ -251,10 +252,10 @@ impl WriteHalf {
         let _ = self.request_close(CloseRequest::when_drained(close, self.limits.close));
     }
 
-    /// Lets the server end the stream first (§7.1.1). A client that has sent its Close waits for the
-    /// end of the server's stream, for at most a second and never beyond the deadline `until`. Then
-    /// the client shuts down its own side, even if the application hasn't dropped its `WebSocket`
-    /// yet: otherwise, the server would go on waiting. On a server, this does nothing.
+    /// Lets the server end the stream first (§7.1.1). A client that has sent its Close waits for
+    /// the end of the server's stream, for at most a second and never beyond the deadline `until`.
+    /// Then the client shuts down its own side, even if the application hasn't dropped its
+    /// `WebSocket` yet: otherwise, the server would go on waiting. On a server, this does nothing.
     pub(crate) fn end_after_server(&self, until: Option<Deadline>) {
         if self.role == Role::Client && matches!(self.closing.our_side(), OurSide::Sent(_)) {
             let until = until.unwrap_or_else(|| Deadline::after(self.limits.close));
@@ -264,19 +265,19 @@ impl WriteHalf {
         }
     }
 
-    /// Fails the connection after the peer has broken a rule: requests `close`, which waits neither
-    /// for queued messages nor for a `MessageWriter`. The thread that writes this Close then shuts
-    /// down our side of the stream.
+    /// Fails the connection because the peer has broken a rule: requests this Close, which waits
+    /// neither for queued messages nor for a `MessageWriter`. The thread that writes this Close
+    /// then shuts down our side of the stream.
     pub(crate) fn fail(&self, close: Close) {
         self.closing.set_peer_side(PeerSide::BrokeRule);
         self.shut_down_if_our_turn();
         let _ = self.request_close(CloseRequest::immediate(close, self.limits.close));
     }
 
-    /// Requests our Close and sends it if it's due, but waits only about 10 ms if the peer's
-    /// buffers are full. A server uses this when it drains or stops, because slow peers mustn't
-    /// hold up thousands of connections. Bytes that don't go out in this time stay in the encoder's
-    /// batch, for the next thread that writes.
+    /// Requests our Close, and sends it if it doesn't have to wait for the handler or for other
+    /// messages. If the peer's buffers are full, waits only about 10 ms. Called when a server
+    /// drains or stops, because slow peers mustn't hold up thousands of connections. Bytes that
+    /// don't go out in this time stay in the encoder's batch, for the next thread that writes.
     pub(crate) fn request_close_briefly(&self, request: CloseRequest) {
         self.handle_event(ClosingEvent::CloseRequested(request));
         self.make_close_pending_if_due();
@@ -295,9 +296,9 @@ impl WriteHalf {
         }
     }
 
-    /// Applies an event to the closing state machine. If the event makes our Close due, this makes
-    /// the Close pending. If new messages are refused from now on, this closes the outboxes'
-    /// queues.
+    /// Passes an event to the closing state machine. If our Close is now due, makes it pending, so
+    /// that the next thread that holds the write lock sends it. If new messages are now refused,
+    /// closes the outboxes' queues.
     fn handle_event(&self, event: ClosingEvent) {
         if self.closing.handle_event(event) {
             self.pending.set_close();
@@ -355,8 +356,7 @@ impl WriteHalf {
     }
 
     /// Records whether the reading thread waits in `recv` for the peer's bytes. If `waits` is
-    /// `true`, this also sends our Close if it has become due, because the Close may have waited
-    /// for the handler.
+    /// `true`, this also sends our Close if the Close was waiting only for the handler.
     #[inline]
     pub(crate) fn set_waits_in_recv(&self, waits: bool) {
         self.waits_in_recv.store(waits, SeqCst);
@@ -405,10 +405,10 @@ impl WriteHalf {
     }
 
     // WALK: flush_pending_control
-    /// Sends the pending pong and Close, if any, unless another thread holds the write lock. Every
-    /// thread must call this after it has released the lock, because another thread may have left a
-    /// pong or a Close pending while the lock was held. Without this call, that frame might never
-    /// be sent.
+    /// Sends the pong and the Close that wait in the [`PendingControl`], if any, unless another
+    /// thread holds the write lock. Every thread must call this after it has released the lock,
+    /// because another thread may have left a pong or a Close pending while the lock was held.
+    /// Without this call, that frame might never be sent.
     #[inline]
     pub(crate) fn flush_pending_control(&self) -> Result<()> {
         while self.pending.is_pending() {
@@ -572,9 +572,9 @@ impl WriteHalf {
                 // its stream.
                 let patience = if has_closed { STRAY_BYTES_TIMEOUT } else { self.limits.close };
                 let linger = self.renewable_deadline(Deadline::after(patience));
-                // Over a long distance, an acknowledgement takes longer than 10 ms. So what a peer
-                // that has closed hasn't acknowledged by then counts as lost only if the peer had
-                // time to acknowledge it, in a renewal of the deadline.
+                // Over a long distance, an acknowledgement takes longer than 10 ms. So if the peer
+                // has closed, unacknowledged bytes count as lost only if the deadline could be
+                // renewed, which gave the peer time to acknowledge them.
                 let had_time = !has_closed || linger.may_be_renewed();
                 if !lingering_close(linger, &*self.stream) && had_time {
                     unanswered = Some(self.unanswered_close_error());
@@ -623,9 +623,9 @@ impl WriteHalf {
         }
     }
 
-    /// Makes our requested Close due at once, without waiting for the messages that should go out
-    /// before it. Callers use this when those messages have stalled. Does nothing if no requested
-    /// Close is waiting.
+    /// Sends our requested Close without waiting any longer for the messages that should go out
+    /// before it. If another thread holds the write lock, that thread sends the Close. Called when
+    /// those messages have stalled. Does nothing if no requested Close is waiting.
     pub(crate) fn make_close_due_now(&self) {
         if let OurSide::Requested(request) = self.closing.our_side() {
             log::info!("{} closes, though not all that goes before it is sent", self.id);
@@ -633,7 +633,7 @@ impl WriteHalf {
         }
     }
 
-    /// Returns the deadline by which the peer must have read our last bytes. It begins as
+    /// Returns the deadline for the peer's Close and for the end of its stream. It begins as
     /// `deadline`. If it passes while the peer is still reading, the peer gets `Limits::close`
     /// again: at most once for each 64 KiB that we sent, and at most 24 times in all.
     pub(crate) fn renewable_deadline(&self, deadline: Deadline) -> RenewableDeadline {
@@ -682,10 +682,9 @@ impl WriteHalf {
     }
 
     /// Waits while a `MessageWriter` is in the middle of a message, because fragments of two
-    /// messages must not mix (§5.4). Then locks the encoder. If the caller's message `is_new`,
-    /// which means that no outbox has accepted it yet, a Close that another thread requests ends
-    /// the wait with `Closed`. Fails with `WriteTimeout` if the writer sends nothing for
-    /// `Limits::write`, and with `Misuse` if the writer belongs to the calling thread.
+    /// messages must not mix (§5.4). Then locks the encoder. `is_new` is `false` if the caller's
+    /// message comes from an outbox, which accepted it earlier. Only the wait for a new message
+    /// also ends once new messages are refused. Fails as `wait_between_messages` does.
     #[inline]
     fn lock_between_messages(&self, is_new: bool) -> Result<MutexGuard<'_, Encoder>> {
         let encoder = self.lock();
@@ -724,10 +723,10 @@ impl WriteHalf {
         Ok(encoder)
     }
 
-    /// Returns whether the messages that the calling thread waits for have stalled for
-    /// `Limits::write`. The thread must pass the same detector, `stall`, each time it checks. If
-    /// the write lock is free, this also writes the encoder's batch, and sends the pending pong and
-    /// Close, if any.
+    /// Returns whether the messages that the calling thread waits for have stalled: for
+    /// `Limits::write`, no thread was writing, and no message or fragment was sent. The thread must
+    /// pass the same detector, `stall`, each time it checks. If the write lock is free, this also
+    /// writes the encoder's batch, and sends the pending pong and Close, if any.
     pub(crate) fn has_stalled(&self, stall: &mut StallDetector) -> bool {
         let sent = self.traffic.messages_sent() + self.message_lock.fragments_sent();
         stall.has_stalled(sent, self.is_writing())

@@ -1,4 +1,4 @@
-//! [`Admission`]: what the application's own check of a request returns if the client may connect.
+//! [`Admission`]: the value with which the application's own check admits a client.
 
 use std::any::Any;
 use std::fmt;

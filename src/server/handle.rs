@@ -120,8 +120,9 @@ impl Handle {
     /// Close goes out anyway. The peers have the whole grace period to send their own Close, with
     /// two exceptions: the keepalive still gives up on a silent peer, and a handler that calls
     /// `close` waits only for `Limits::close`. Pages that are being sent also have the whole grace
-    /// period. Then the server aborts the connections that are still open, and `serve` returns. (On
-    /// some listeners, `serve` may return later than that: see [`Server::on`](crate::Server::on).)
+    /// period. At its end, the server aborts the connections that are still open, and `serve`
+    /// returns. (On some listeners, `serve` may return later than that: see
+    /// [`Server::on`](crate::Server::on).)
     ///
     /// A second call sets a new grace period, which begins with that call.
     pub fn stop(&self, grace: Duration) {

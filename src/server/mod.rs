@@ -16,7 +16,7 @@
 //! | `registry.rs` | What do a server and its connections share, and which connections are open? |
 //! | `shutdown.rs` | How does a server drain, and how does it stop? |
 //! | `handle.rs` | How does an operator stop the server, at once or slowly? |
-//! | `admission.rs` | What does the application's own check return to admit a client? |
+//! | `admission.rs` | How does the application admit a client, and tell the handler who it is? |
 //! | `upgrade.rs` | How does an accepted stream become a `WebSocket`? |
 //! | `refusing_thread.rs` | Which thread refuses a client if no thread can be started for it? |
 //! | `thread_pool.rs` | Which thread serves a connection? |

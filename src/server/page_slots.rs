@@ -1,10 +1,10 @@
-//! A limit on the number of pages being generated at a time. The application generates each page in
-//! the connection's thread, and may be slow.
+//! A limit on how many pages the application generates at a time. It generates each page in the
+//! connection's thread, and may be slow.
 //!
 //! Rules of this file:
 //! - A connection mustn't be evicted while its page is generated, so it doesn't count as pending
-//!   during that time. Instead, at most `Limits::max_waiting` pages are generated at a time. Without
-//!   this limit, slow pages could occupy any number of threads.
+//!   during that time. Instead, at most `Limits::max_waiting` pages are generated at a time.
+//!   Without this limit, slow pages could occupy any number of threads.
 //! - A request over the limit receives a 503 at once. Its thread doesn't wait for a free slot.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};

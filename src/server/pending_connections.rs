@@ -47,9 +47,9 @@ impl PendingList {
         pending
     }
 
-    /// Evicts all pending connections, because the server is stopping. An eviction shuts down only
-    /// the reading side of the stream, so a response that is being written still goes out:
-    /// `shut_down` waits for it until the end of the grace period.
+    /// Evicts all pending connections, because the server is stopping. This shuts down only the
+    /// reading side of each stream, so a response that is being written still goes out: `shut_down`
+    /// waits for it until the end of the grace period.
     pub(super) fn evict_all(&self) {
         // (As in `add_evicting_oldest`, no lock is held while a stream is shut down, because the
         // stream may be the application's code. If it panics, the others are still evicted.)

@@ -1,4 +1,4 @@
-//! Refuses clients for which no thread can be started, in a thread of its own.
+//! A thread that refuses the clients for which no other thread can be started.
 //!
 //! ```text
 //! accept ──► no thread for this client ──► [ at most 64 clients ] ──► the refusing thread ──► 503

@@ -5,7 +5,8 @@
 //! - There are `Limits::max_connections` permits. Each open connection holds a [`Permit`], and
 //!   returns it once it has closed, even if the closing handshake failed.
 //! - The registry issues no permit after `stop_accepting`, or once the server has begun to drain or
-//!   stop. When the server drains or stops, `shutdown.rs` closes the connections that hold a permit.
+//!   stop. When the server drains or stops, `shutdown.rs` closes the connections that hold a
+//!   permit.
 
 use std::collections::HashMap;
 use std::io::{self, PipeReader};
@@ -209,7 +210,7 @@ impl Registry {
         Some(Permit { registry: self.clone(), id, is_open: false })
     }
 
-    /// Counts a client that has been accepted, until the returned guard is dropped.
+    /// Counts an accepted client as unanswered until the returned guard is dropped.
     pub(crate) fn count_unanswered(self: &Arc<Self>) -> UnansweredGuard {
         self.unanswered.fetch_add(1, SeqCst);
         UnansweredGuard(self.clone())
@@ -248,13 +249,14 @@ impl PermitStage {
     }
 }
 
-/// One connection's slot among the server's `max_connections`. If the connection never opens,
-/// dropping the permit frees the slot. Once the connection has opened, its close guard frees the
-/// slot instead.
+/// A connection's permission to be open. A server has `Limits::max_connections` permits. If the
+/// connection never opens, dropping the permit makes it free again. Once the connection has opened,
+/// its close guard does so instead.
 pub(crate) struct Permit {
     registry: Arc<Registry>,
     id: u64,
-    /// Whether the connection has opened. If so, dropping the permit doesn't free the slot.
+    /// Whether the connection has opened. If so, dropping this value doesn't make the permit free
+    /// again.
     is_open: bool,
 }
 

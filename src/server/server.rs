@@ -3,9 +3,9 @@
 //! Rules of this file:
 //! - The accepting thread doesn't wait for clients. Each handshake runs in its connection's own
 //!   thread. If no thread can be started for a client, the
-//!   [`refusing_thread`](super::refusing_thread) refuses that client. There are two exceptions to
-//!   this rule, both with short timeouts: if no descriptor is left, or if the server is stopping,
-//!   the accepting thread itself sends the client its 503.
+//!   [`refusing_thread`](super::refusing_thread) refuses that client. Only if no descriptor is
+//!   left, or if the server is stopping, does the accepting thread itself send the client a 503,
+//!   with short timeouts.
 //! - If one connection fails, or its handler panics, the other connections and the listener
 //!   continue. The listener also survives a lack of descriptors or threads.
 
@@ -180,7 +180,7 @@ impl Server {
 
     /// Sets the function that answers requests that don't ask for a WebSocket, on the same port.
     /// These requests may use any method except CONNECT, and HTTP/1.0 as well as HTTP/1.1. The
-    /// server doesn't read their bodies, and sends the response to a HEAD request without its body.
+    /// server doesn't read their bodies, and answers a HEAD request without your response's body.
     ///
     /// If `http` returns `None`, the client receives a 404. If the path is one of the
     /// [`paths`](Server::paths), the client receives a 426 instead (or a 405 if the method isn't
@@ -257,11 +257,14 @@ impl Server {
     }
 
     /// Performs the server's side of the handshake on a stream that you accepted yourself, and
-    /// returns the open WebSocket. Blocks the calling thread until the handshake is over. Fails
-    /// with [`Error::Refused`] if the server refuses the client, with [`Error::PageServed`] if the
-    /// client asked for a page and received it, and with [`Error::ConnectionLost`] if the client
-    /// closes without sending a byte. Fails with [`Error::Misuse`] if your page or your header for
-    /// the 101 can't be sent; the client then receives a 500.
+    /// returns the open WebSocket. Blocks the calling thread until the handshake is over.
+    ///
+    /// Fails:
+    /// - with [`Error::Refused`] if the server refuses the client;
+    /// - with [`Error::PageServed`] if the client asked for a page and received it;
+    /// - with [`Error::ConnectionLost`] if the client closes without sending a byte;
+    /// - with [`Error::Misuse`] if a setting is invalid, or if your page or your header for the 101
+    ///   can't be sent (the client then receives a 500).
     ///
     /// On a `TcpStream`, call `set_nodelay(true)` first. Otherwise, TCP may delay a short message
     /// until the peer has acknowledged the previous one (Nagle's algorithm).
@@ -392,8 +395,9 @@ fn serve_one(accepted: Accepted) {
 }
 
 /// Answers the client's request, and returns the open WebSocket with what its handler needs.
-/// Returns `None` if the response wasn't a 101, or if the client received none. This function is
-/// never inlined, so that its local variables take no stack space while the handler runs.
+/// Returns `None` if the response wasn't a 101, or if the client received no response. This
+/// function is never inlined, so that its local variables take no stack space while the handler
+/// runs.
 #[inline(never)]
 fn open(accepted: Accepted) -> Option<(Arc<Shared>, WebSocket)> {
     let Accepted { id, stream, shared, unanswered } = accepted;
@@ -452,8 +456,8 @@ fn run_handler(shared: Arc<Shared>, ws: WebSocket) {
 }
 
 /// Sends a 503 to the clients that are still in the listen queue, because the server is stopping.
-/// Stops after a second, even if clients are left. When the caller closes the listener, these are
-/// disconnected, or wait for another process that shares the listener.
+/// Stops after a second, even if clients are left. When the caller closes the listener, the
+/// remaining clients are disconnected, or wait for another process that shares the listener.
 fn refuse_all_in_listen_queue(listener: &Listener, registry: &Registry) {
     let deadline = Deadline::after(Duration::from_secs(1));
     let _ = listener.set_nonblocking(true);

@@ -8,8 +8,8 @@
 //!   still open. Until then, it also waits for the pages and refusals that are being sent, because
 //!   the program may exit as soon as `serve` returns.
 //! - A separate thread closes the connections, because `serve` may be stuck in `accept`: only a new
-//!   connection wakes that call. Another thread makes that connection, because this may take long.
-//!   `serve` returns once it has left `accept`.
+//!   connection wakes that call. Another thread makes that connection, because connecting may take
+//!   long. `serve` returns once it has left `accept`.
 //! - A draining server issues no more permits either. A thread sends the Closes in batches over
 //!   four fifths of the grace period, and then stops the server.
 
@@ -40,8 +40,8 @@ const WAKING_PAUSE: Duration = Duration::from_millis(50);
 
 impl Registry {
     /// Moves the server to the draining phase, with this grace period and this Close for its
-    /// connections. If the result is `true`, the caller must then arrange for `drain` to run.
-    /// Returns `false`, and changes nothing, if the server is already draining or stopping.
+    /// connections, and returns `true`. The caller must then arrange for `drain` to run. Returns
+    /// `false`, and changes nothing, if the server is already draining or stopping.
     pub(crate) fn enter_draining(&self, grace: Duration, close: Close) -> bool {
         // The grace is locked first, so that a thread that sees the new phase also sees the new
         // Close.
@@ -73,12 +73,13 @@ impl Registry {
         self.begin_stopping(is_first);
     }
 
-    /// Wakes the threads that wait in `shut_down`, which then use the current grace period, and in
-    /// `drain`, which then return. If the stopping phase has only just begun (`is_first`), also
-    /// starts a thread that closes the connections, and, while `serve` is in its accept loop, a
+    /// Wakes the threads that wait in `shut_down` and in `drain`: `shut_down` then uses the current
+    /// grace period, and `drain` returns. If the stopping phase has only just begun (`is_first`),
+    /// also starts a thread that closes the connections, and, if `serve` is in its accept loop, a
     /// second thread that wakes it.
     fn begin_stopping(self: &Arc<Self>, is_first: bool) {
-        // `shut_down` still uses the old deadlines, and `drain` waits for its next batch.
+        // Until this signal, `shut_down` uses the old deadlines, and `drain` waits for its next
+        // batch.
         let open = lock(&self.open);
         self.one_closed.notify_all();
         drop(open);
@@ -100,8 +101,9 @@ impl Registry {
             return;
         }
         // Connecting takes long if the listener's queue is full, and on a Unix socket it may take
-        // forever. Therefore the caller connects itself only if no thread can be started. (The other
-        // thread tries again once the connections have closed, because descriptors are free then.)
+        // forever. Therefore the caller connects itself only if no thread can be started. (The
+        // other thread tries again once the connections have closed, because descriptors are free
+        // then.)
         let registry = self.clone();
         let waking = thread::Builder::new().name("waking".into());
         if waking.spawn(move || registry.wake_accept_until_left()).is_err()

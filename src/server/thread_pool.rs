@@ -55,8 +55,8 @@ impl<Connection: Send + 'static> ThreadPool<Connection> {
         let mut state = lock(&self.idle.state);
         if state.idle > state.waiting.len() {
             state.waiting.push_back(connection);
-            // The lock is released first. Otherwise the waking thread would find it taken, and
-            // sleep again.
+            // The lock is released first. Otherwise the woken thread would find it taken, and sleep
+            // again.
             drop(state);
             self.idle.assigned.notify_one();
             return Ok(());

@@ -1,4 +1,5 @@
-//! The upgrade of an accepted stream: a request's path from its first byte to an open `WebSocket`.
+//! The upgrade of an accepted stream, from the first byte of the client's request to an open
+//! `WebSocket`.
 //!
 //! ```text
 //! an accepted stream
@@ -177,7 +178,7 @@ struct Requester<'a> {
 }
 
 // A thread's stack never shrinks, so these steps are never inlined: each then reuses the same stack
-// space, and their frames don't add up.
+// space, and their stack frames don't add up.
 impl Requester<'_> {
     /// Performs the TLS handshake, and returns the TLS stream. Returns the accepted stream if this
     /// server doesn't use TLS. A client whose first bytes aren't TLS (they may be plain HTTP)
@@ -290,8 +291,8 @@ impl Requester<'_> {
         }
     }
 
-    /// Counts the connection as open, and sends the 101 with the application's own `headers`. If one
-    /// of them is invalid or reserved, the client receives a 500 instead. Returns the permit.
+    /// Counts the connection as open, and sends the 101 with the application's own `headers`. If
+    /// one of them is invalid or reserved, the client receives a 500 instead. Returns the permit.
     #[inline(never)]
     fn send_101(
         &self,
@@ -383,8 +384,8 @@ impl Requester<'_> {
         refusal.into()
     }
 
-    /// Returns why this response of the application can't be sent, and logs it. `respond_and_close`
-    /// then sends a 500 instead. Returns `None` if the response can be sent.
+    /// Returns the reason why the application's response can't be sent, and logs the reason.
+    /// `respond_and_close` then sends a 500 instead. Returns `None` if the response can be sent.
     fn why_unsendable(&self, response: &Response) -> Option<Misuse> {
         let misuse = response.head(None).err()?;
         log::error!("{} a page or refusal can't be sent: {misuse}", self.id);
@@ -498,8 +499,8 @@ fn refusal_too_late(seen: &'static str) -> Refusal {
     Refusal::new(408, "a head too late", seen)
 }
 
-/// Returns the 503 for a client that the server has no room for. The response states what the
-/// server has `seen`, such as "all places are taken".
+/// Returns the 503 for a client that the server has no room for. The response states the reason,
+/// `seen`, such as "all places are taken".
 pub(crate) fn refusal_without_room(seen: &'static str) -> Refusal {
     Refusal::new(503, "no room", seen).header("Retry-After", "1")
 }

@@ -24,8 +24,8 @@ const MAX_QUEUED: usize = 256;
 /// The maximum time that dropping an [`Explainer`] waits for the last annotations to be printed.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Prints the annotations of one or more connections' taps, in a thread of its own. Dropping the
-/// explainer waits up to two seconds for the last annotations to be printed.
+/// Prints the annotations from the taps of one or more connections, in a thread of its own.
+/// Dropping the explainer waits up to two seconds for the last annotations to be printed.
 pub struct Explainer {
     queue: Queue,
 }

@@ -7,7 +7,7 @@ use super::deadline::Deadline;
 use super::min_write_rate::MIN_PROGRESS;
 use super::stream::Stream;
 
-/// The deadline by which the peer must have shut down its side of the stream.
+/// A deadline for the peer's last bytes: its answer to our Close, and the end of its stream.
 ///
 /// A peer that is still reading a long message can't answer our Close in time. Therefore a deadline
 /// that passes is renewed if the peer has sent anything in the meantime, or if the peer's TCP stack

@@ -16,8 +16,8 @@ use super::unacknowledged::unacknowledged;
 /// Implement this trait to carry a WebSocket over your own transport.
 ///
 /// A socket must be in blocking mode. In non-blocking mode, a read that finds no bytes fails at
-/// once, as if its timeout had passed. So the connection fails with
-/// [`PeerTimeout`](crate::Error::PeerTimeout). During the handshake, a server responds with a 408.
+/// once, as if its timeout had passed. So the handshake usually fails: on a client with
+/// [`PeerTimeout`](crate::Error::PeerTimeout), and on a server with a 408 for its client.
 pub trait Stream: Send + Sync + 'static {
     /// Waits for bytes, reads them into `into`, and returns how many it has read. Returns 0 once
     /// the peer has shut down its side of the stream.

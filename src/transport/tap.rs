@@ -10,8 +10,8 @@
 //!   accepted. That way, it can't change, lose or reorder any bytes.
 //! - Writing threads take turns, so that the explanations come in the same order as the written
 //!   bytes. During the handshake, the reading thread takes its turn, too: the bytes after the
-//!   response can't be explained before the response, and a server's response is something that we
-//!   write. After the handshake, the reading thread never waits for a write.
+//!   response can't be explained before the response, and a server writes that response itself.
+//!   After the handshake, the reading thread never waits for a write.
 //! - The tap calls the sink in the connection's own threads, so the sink must not block. That's why
 //!   an [`Explainer`](super::annotation_printer::Explainer) has a queue.
 //! - If explaining panics, the explanations stop, and the connection continues.

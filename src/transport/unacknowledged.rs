@@ -82,7 +82,7 @@ struct Reading {
 }
 
 /// The number of unacknowledged bytes of each connection that has any. The key is the connection's
-/// two addresses, as [`ends`] formats them.
+/// two addresses, as [`table_key`] formats them.
 type Outstanding = HashMap<String, u64>;
 
 impl ConnectionTable {
@@ -91,9 +91,9 @@ impl ConnectionTable {
     }
 
     /// Answers how many bytes of a connection are unacknowledged, for a thread that asked at the
-    /// time `asked`. Uses the last reading of the table if it began no earlier. Otherwise, reads
-    /// the table, or returns [`Answer::In`] if it's too early for a new reading. Fails if the table
-    /// can't be read.
+    /// time `asked`. Uses the last reading of the table if that reading began after the question.
+    /// Otherwise, reads the table, or returns [`Answer::In`] if it's too early for a new reading.
+    /// Fails if the table can't be read.
     fn answer(
         &mut self,
         asked: Instant,

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Outboxes are made for broadcasts. A slow peer fills only its own queue, which is bounded, and
-//! delays no other peer. (Without outboxes, a broadcast would wait for its slowest peer, which is
+//! delays no other peer. (Without outboxes, each broadcast would wait for its slowest peer. This is
 //! called head-of-line blocking.) An outbox's thread takes all queued messages at once and sends
 //! them in as few writes as possible.
 
@@ -84,8 +84,8 @@ impl Outbox {
     }
 
     /// Ends the connection at once, without a Close. The queued messages are lost. Use this for a
-    /// peer that reads too slowly (`try_send` fails with `WriteTimeout`), because a Close would have
-    /// to wait for the queued messages.
+    /// peer that reads too slowly (`try_send` fails with `WriteTimeout`), because a Close would
+    /// have to wait for the queued messages.
     pub fn abort(&self) {
         self.write_half.abort();
     }
@@ -93,8 +93,7 @@ impl Outbox {
 
 // WALK: outbox
 /// Runs an outbox's thread: sends messages until the queue is closed and empty, or until a write
-/// fails. Before the thread ends, it sends our Close if the Close is due now, because the Close may
-/// have waited for this queue.
+/// fails. Before the thread ends, it sends our Close if the Close was waiting only for this queue.
 fn send_until_closed(queue: &Queue, write_half: &WriteHalf) {
     while let Some(messages) = queue.wait_and_take_all() {
         let mut feed_all = messages

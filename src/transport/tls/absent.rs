@@ -1,5 +1,6 @@
-//! Replaces the other files of this folder when the `tls` feature is off. Its types have the same names but no
-//! values, and each of their constructors fails with an error that names the feature to turn on.
+//! Replaces the other files of this folder when the `tls` feature is off. Its types have the same
+//! names but no values, and each of their constructors fails with an error that names the feature
+//! to turn on.
 
 use std::io;
 use std::path::Path;

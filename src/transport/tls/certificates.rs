@@ -220,9 +220,9 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// Reads a PEM file. If there's no such file, or if this process may not read it, a later attempt
-/// fails in the same way, so the error is a `Tls`. Any other failure may be temporary, such as that
-/// of a process without a free file descriptor, so the error is an `Io`.
+/// Reads a PEM file. Fails with `Error::Tls` if there's no such file, or if this process may not
+/// read it: a later attempt would fail in the same way. Fails with `Error::Io` for any other
+/// reason, which may be temporary, such as a lack of file descriptors.
 fn read_file(path: &Path) -> Result<Vec<u8>> {
     use io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied};
     std::fs::read(path).map_err(|error| match error.kind() {

@@ -12,8 +12,8 @@ use crate::handshake::client::HandshakeError;
 use crate::http::status::status_of;
 use crate::transport::stream::is_timeout;
 
-/// Returns whether this is webpki's error for a CA's certificate used as a server's. rustls has no
-/// variant for that error, so it arrives as `Other`.
+/// Returns whether this is webpki's error for a server that presents a CA certificate as its own.
+/// rustls has no variant for that error, so it arrives as `Other`.
 pub(super) fn is_ca_used_as_end_entity(error: &CertificateError) -> bool {
     matches!(error, CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity"))
 }

@@ -1,7 +1,8 @@
 //! How is a connection encrypted, for `wss` (feature `tls`)?
 //!
 //! rustls does the cryptography. [`certificates`] says which certificate a server presents, and
-//! which certificates a client trusts. [`tls_stream`] lets several threads share one TLS connection.
+//! which certificates a client trusts. [`tls_stream`] lets several threads share one TLS
+//! connection.
 //!
 //! All other features of rustls are available through the caller's own configuration
 //! ([`Tls::from_config`], `Client::tls_config`): client certificates, ALPN, a certificate that
