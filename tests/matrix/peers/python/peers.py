@@ -281,11 +281,12 @@ PEERS = {
     ("client", "websocket-client"): connect_websocket_client,
 }
 
-# What each client imports; Twisted's reactor must not be, as it can't be forked.
+# What is imported before a client is forked. Not Twisted's reactor, which can't be forked. Nor aiohttp, which seeds its random
+# masks when it's imported: all clients forked after that would send the same masks.
 IMPORTS = {
     "websockets": "websockets.sync.client",
     "websockets-asyncio": "websockets.asyncio.client",
-    "aiohttp": "aiohttp",
+    "aiohttp": "asyncio",
     "tornado": "tornado.websocket",
     "wsproto": "wsproto.events",
     "autobahn": "autobahn.twisted.websocket",
