@@ -6,7 +6,8 @@
 
 use std::fmt;
 
-use super::diagnostic::{Diagnostic, quote};
+use super::diagnostic::Diagnostic;
+use super::quote::quote;
 
 /// A mistake by the caller of this crate: a call that is forbidden or impossible.
 #[derive(Clone, PartialEq, Eq)]

@@ -11,11 +11,14 @@
 //!
 //! | file | the question it answers |
 //! |---|---|
-//! | `diagnostic.rs` | What are the four parts of a diagnostic, and how is a peer's text quoted? (`diagnostics.md` lists all diagnostics) |
+//! | `quote.rs` | How is a peer's text shown, so that it misleads nobody? |
+//! | `diagnostic.rs` | What are the four parts of a diagnostic? (`diagnostics.md` lists all diagnostics) |
 //! | `misuse.rs` | Which of the application's calls to this library are refused? |
 
 mod diagnostic;
 pub mod misuse;
+mod quote;
 
-pub(crate) use diagnostic::escape_char;
-pub use diagnostic::{Diagnostic, escape, quote, quote_all};
+pub use diagnostic::Diagnostic;
+pub(crate) use quote::escape_char;
+pub use quote::{escape, quote, quote_all};
