@@ -14,9 +14,9 @@ use ws101::frames::assembler::Bounds;
 use ws101::frames::header::Role;
 use ws101::handshake::accept_key;
 use ws101::handshake::deflate_params::DeflateParams;
+use ws101::handshake::hosts::Hosts;
 use ws101::handshake::origin::Origins;
 use ws101::handshake::server::{Decision, Rules, decide, refusal_of_plain_http};
-use ws101::http::authority::Hosts;
 use ws101::http::head::Scan;
 use ws101::{DeflateConfig, Limits, Refusal, Request};
 

@@ -12,6 +12,7 @@
 //! | file | the question it answers |
 //! |---|---|
 //! | `accept_key.rs` | How does a client know that a WebSocket server read its request? |
+//! | `hosts.rs` | Which hosts does the server answer for? |
 //! | `origin.rs` | Which pages may connect? |
 //! | `extension.rs` | What does `Sec-WebSocket-Extensions` list? |
 //! | `deflate_params.rs` | Which compression parameters do both ends agree on? |
@@ -23,6 +24,7 @@ pub mod accept_key;
 pub mod client;
 pub mod deflate_params;
 pub mod extension;
+pub mod hosts;
 pub mod origin;
 pub mod server;
 pub mod url;

@@ -4,17 +4,19 @@
 //! for an upgrade), or a [`Refusal`] that names the broken rule.
 //!
 //! Elsewhere: [`request`](crate::http::request) validates the request's syntax, [`accept_key`]
-//! computes the proof in the 101, [`origin`] compares origins, [`deflate_params`] negotiates
-//! compression, and [`refusal`](crate::http::refusal) turns a refusal into a response.
+//! computes the proof in the 101, [`hosts`](super::hosts) compares hosts, [`origin`] compares
+//! origins, [`deflate_params`] negotiates compression, and [`refusal`](crate::http::refusal) turns
+//! a refusal into a response.
 
 use std::collections::HashSet;
 
 use super::accept_key;
 use super::deflate_params::{self, DeflateConfig, DeflateParams};
+use super::hosts::Hosts;
 use super::origin::{self, Origins};
 use crate::diagnostic::misuse::Misuse;
 use crate::diagnostic::{quote, quote_all};
-use crate::http::authority::{Authority, Hosts};
+use crate::http::authority::Authority;
 use crate::http::head::Head;
 use crate::http::refusal::Refusal;
 use crate::http::request::Request;

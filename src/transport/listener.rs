@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::stream::Stream;
-use crate::http::authority::is_loopback_address;
+use crate::handshake::hosts::is_loopback_address;
 
 /// A listening TCP or Unix socket, for [`Server::on`](crate::Server::on). It can be created from a
 /// `TcpListener` and, on Unix, from a `UnixListener`.

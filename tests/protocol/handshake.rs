@@ -3,10 +3,10 @@
 use ws101::diagnostic::Diagnostic;
 use ws101::diagnostic::misuse::Misuse;
 use ws101::handshake::client::ClientRequest;
+use ws101::handshake::hosts::Hosts;
 use ws101::handshake::origin::Origins;
 use ws101::handshake::server::{Decision, Rules, decide, refusal_of_plain_http, upgrade_required};
 use ws101::handshake::url::Address;
-use ws101::http::authority::Hosts;
 use ws101::http::head::Scan;
 use ws101::http::request::Request;
 use ws101::{DeflateConfig, Refusal};

@@ -4,9 +4,9 @@
 //! refuses the request. A refusal without a request here fails the latter.
 
 use ws101::DeflateConfig;
+use ws101::handshake::hosts::Hosts;
 use ws101::handshake::origin::Origins;
 use ws101::handshake::server::Rules;
-use ws101::http::authority::Hosts;
 
 /// The limits of a head under which these requests are read.
 pub const MAX_HEAD: usize = 4000;
