@@ -67,6 +67,7 @@
 //! | `frames` | How do bytes become messages, and how do messages become bytes? |
 //! | `explain` | What does each byte of a conversation say, and does it break a rule? |
 //! | `error.rs` | What can go wrong, and who is at fault? |
+//! | `limits.rs` | How much memory and time, and how many connections, may peers take? |
 //! | `transport` | Which byte stream carries a connection, and how long may a read or a write on it take? |
 //! | `connection` | What is an open WebSocket, and how do its threads share it? |
 //! | `server` | How does a server accept connections, give each a thread, and stop? |
@@ -108,6 +109,7 @@ pub mod explain;
 pub mod frames;
 pub mod handshake;
 pub mod http;
+mod limits;
 mod server;
 mod transport;
 // The chapters are documentation, so this module is compiled only for rustdoc and doc tests.
@@ -118,8 +120,6 @@ pub mod walkthrough;
 pub use client::client::Client;
 #[doc(inline)]
 pub use connection::counters::Counters;
-#[doc(inline)]
-pub use connection::limits::Limits;
 #[doc(inline)]
 pub use connection::message_stream::{MessageReader, MessageWriter};
 #[doc(inline)]
@@ -154,6 +154,8 @@ pub use http::refusal::Refusal;
 pub use http::request::Request;
 #[doc(inline)]
 pub use http::response::Response;
+#[doc(inline)]
+pub use limits::Limits;
 #[doc(inline)]
 pub use server::admission::Admission;
 #[doc(inline)]

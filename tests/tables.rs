@@ -190,7 +190,7 @@ fn page() -> String {
         let (name, rest) = part.split_once(" -->\n").expect("the end of the mark");
         let after = rest.split_once("<!-- end -->").expect("<!-- end -->").1;
         let table = match name {
-            "limits" => table_of_fields("src/connection/limits.rs", "Limits", &Limits::default()),
+            "limits" => table_of_fields("src/limits.rs", "Limits", &Limits::default()),
             "rules" => table_of_fields("src/handshake/server.rs", "Rules", &Rules::default()),
             "statuses" => table_of_statuses(),
             "close codes" => table_of_close_codes(),
@@ -254,7 +254,7 @@ fn the_limits_in_the_readme_are_the_defaults() {
         .map(|row| row.split('|').map(str::trim).collect())
         .collect();
     let defaults = defaults(&Limits::default());
-    for (name, doc) in fields("src/connection/limits.rs", "Limits") {
+    for (name, doc) in fields("src/limits.rs", "Limits") {
         let default = shown(&defaults[&name], is_in_bytes(&doc));
         // The table has those that are on by default.
         if default == "none" {

@@ -21,7 +21,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::limits::Limits;
+use crate::limits::Limits;
 use crate::transport::deadline::Deadline;
 use crate::transport::min_write_rate::MIN_PROGRESS;
 

@@ -18,7 +18,6 @@
 //!
 //! | file | the question it answers |
 //! |---|---|
-//! | `limits.rs` | How much memory and time, and how many connections, may peers take? |
 //! | `counters.rs` | What does a server count, and what does each connection count? |
 //! | `pending_control.rs` | Which control frames wait for the thread that holds the write lock? |
 //! | `closing_state.rs` | What ends a connection, what goes out before our Close, and how long may that take? |
@@ -38,7 +37,6 @@ pub(crate) mod close_guard;
 pub(crate) mod closing_state;
 pub(crate) mod counters;
 pub(crate) mod keepalive;
-pub(crate) mod limits;
 pub(crate) mod message_lock;
 pub(crate) mod message_stream;
 pub(crate) mod outbox;

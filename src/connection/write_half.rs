@@ -30,7 +30,6 @@ use super::closing_state::{
     WriteFailure,
 };
 use super::counters::ConnectionCounts;
-use super::limits::Limits;
 use super::message_lock::MessageLock;
 use super::outbox::queue::OutboxQueues;
 use super::pending_control::{PendingControl, PendingControlFrames};
@@ -41,6 +40,7 @@ use crate::frames::close::Close;
 use crate::frames::encoder::Encoder;
 use crate::frames::header::Role;
 use crate::frames::message::Message;
+use crate::limits::Limits;
 use crate::transport::deadline::Deadline;
 use crate::transport::lingering_close::{await_peer_eof, lingering_close};
 use crate::transport::lock::lock;

@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use super::registry::{Registry, UnansweredGuard};
 use super::upgrade::{refusal_without_room, respond_and_close};
-use crate::connection::limits::Limits;
 use crate::http::request::begins_with_head_method;
+use crate::limits::Limits;
 use crate::transport::deadline::{Deadline, read_before};
 use crate::transport::stream::{Stream, is_timeout};
 

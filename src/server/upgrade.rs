@@ -41,7 +41,6 @@ use super::pending_connections::PendingGuard;
 use super::registry::{Permit, Registry};
 use crate::connection::close_guard::CloseGuard;
 use crate::connection::counters::ConnectionCounts;
-use crate::connection::limits::Limits;
 use crate::connection::websocket::WebSocket;
 use crate::connection::write_half::WriteHalf;
 use crate::diagnostic::misuse::Misuse;
@@ -56,6 +55,7 @@ use crate::handshake::server::{Agreement, Decision, Rules, decide, refusal_of_pl
 use crate::http::refusal::Refusal;
 use crate::http::request::{Request, begins_with_head_method};
 use crate::http::response::Response;
+use crate::limits::Limits;
 use crate::transport::deadline::Deadline;
 use crate::transport::head_reader::{NoHead, read_head};
 use crate::transport::lingering_close::lingering_close;

@@ -152,6 +152,7 @@ fn main() {
         "frames",
         "handshake",
         "http",
+        "limits.rs",
         "server",
         "transport",
         // The explainer shows the chapters.
@@ -168,7 +169,9 @@ fn main() {
         .lines()
         .filter(|line| !line.starts_with("//!"))
         .map(|line| match line.strip_suffix(';').and_then(|line| line.rsplit_once("mod ")) {
-            Some((before, "error")) => declare(before, &out.join("error.rs")),
+            Some((before, name @ ("error" | "limits"))) => {
+                declare(before, &out.join(format!("{name}.rs")))
+            }
             Some((before, module)) => declare(before, &out.join(module).join("mod.rs")),
             None => format!("{line}\n"),
         })
