@@ -157,7 +157,7 @@ pub use http::response::Response;
 #[doc(inline)]
 pub use limits::Limits;
 #[doc(inline)]
-pub use server::admission::Admission;
+pub use server::application_check::Admission;
 #[doc(inline)]
 pub use server::handle::Handle;
 #[doc(inline)]

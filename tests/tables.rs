@@ -142,9 +142,9 @@ fn refusals() -> BTreeMap<u16, BTreeSet<String>> {
 
 /// The reason phrase of a status.
 fn phrase(status: u16) -> String {
-    let text = read("src/http/status.rs");
+    let text = read("src/http/status_line.rs");
     let arm = text.split(&format!("        {status} => \"")).nth(1);
-    let arm = arm.unwrap_or_else(|| panic!("{status} has no words in src/http/status.rs"));
+    let arm = arm.unwrap_or_else(|| panic!("{status} has no words in src/http/status_line.rs"));
     arm.split('"').next().unwrap().to_owned()
 }
 

@@ -42,7 +42,7 @@ use crate::handshake::url::{Address, without_secrets};
 use crate::http::body::Body;
 use crate::http::head::Head;
 use crate::http::request::Request;
-use crate::http::status::{is_interim, may_be_http, status_of};
+use crate::http::status_line::{is_interim, may_be_http, status_of};
 use crate::limits::Limits;
 use crate::transport::annotation_printer::Explainer;
 use crate::transport::deadline::{Deadline, read_before, write_before};

@@ -31,7 +31,7 @@ use crate::handshake::client::HandshakeError;
 use crate::handshake::url::{Address, host_to_dial, zone_of};
 use crate::http::authority::Authority;
 use crate::http::head::Head;
-use crate::http::status::{is_interim, may_be_http, status_of};
+use crate::http::status_line::{is_interim, may_be_http, status_of};
 use crate::http::syntax::percent_decoded;
 use crate::transport::deadline::{Deadline, write_before};
 use crate::transport::head_reader::{NoHead, read_head};

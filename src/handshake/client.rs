@@ -18,7 +18,7 @@ use crate::diagnostic::{Diagnostic, escape, quote, quote_all};
 use crate::http::head::Head;
 use crate::http::refusal::Refusal;
 use crate::http::response::write_header;
-use crate::http::status::status_of;
+use crate::http::status_line::status_of;
 
 /// The application's settings for a client's handshake request, apart from the URL: subprotocols,
 /// additional headers, and compression.

@@ -12,7 +12,7 @@
 //! |---|---|
 //! | `syntax.rs` | What is a token, what is white space, and how is percent-encoding decoded? |
 //! | `date.rs` | How does HTTP write the time? |
-//! | `status.rs` | What does a response's status line say? |
+//! | `status_line.rs` | What does a response's status line say? |
 //! | `response.rs` | How is an HTTP response written? |
 //! | `refusal.rs` | How is a request refused so that its sender learns why? |
 //! | `head.rs` | Where does a head end, and what are its lines? |
@@ -27,5 +27,5 @@ pub mod head;
 pub mod refusal;
 pub mod request;
 pub mod response;
-pub mod status;
+pub mod status_line;
 pub mod syntax;

@@ -79,7 +79,7 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reason = super::status::reason(self.status);
+        let reason = super::status_line::reason(self.status);
         write!(f, "{} {reason}: {}", self.status, self.diagnostic)
     }
 }

@@ -10,7 +10,7 @@
 //! [`handshake::server`](crate::handshake::server).
 
 use super::date::http_date;
-use super::status::reason;
+use super::status_line::reason;
 use super::syntax::is_token;
 use crate::diagnostic::misuse::Misuse;
 

@@ -19,13 +19,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-use super::admission::Admission;
+use super::application_check::Admission;
 use super::handle::Handle;
+use super::options::Options;
 use super::refusing_thread::{RefusingThread, refuse_with_503};
 use super::registry::{Registry, ReserveDescriptor, UnansweredGuard};
 use super::running_server::RunningServer;
 use super::thread_pool::ThreadPool;
-use super::upgrade::{ABOUT_TO_STOP, Options, upgrade};
+use super::upgrade::{ABOUT_TO_STOP, upgrade};
 use crate::connection::websocket::WebSocket;
 use crate::diagnostic::misuse::Misuse;
 use crate::error::{Error, Result};

@@ -36,7 +36,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::admission::Admission;
+use super::application_check::{Admission, ApplicationCheck};
+use super::options::Options;
 use super::pending_connections::PendingGuard;
 use super::registry::{Permit, Registry};
 use crate::connection::close_guard::CloseGuard;
@@ -51,7 +52,7 @@ use crate::frames::decoder::Decoder;
 use crate::frames::deflate;
 use crate::frames::encoder::Encoder;
 use crate::frames::header::Role;
-use crate::handshake::server::{Agreement, Decision, Rules, decide, refusal_of_plain_http};
+use crate::handshake::server::{Agreement, Decision, decide, refusal_of_plain_http};
 use crate::http::refusal::Refusal;
 use crate::http::request::{Request, begins_with_head_method};
 use crate::http::response::Response;
@@ -60,37 +61,8 @@ use crate::transport::deadline::Deadline;
 use crate::transport::head_reader::{NoHead, read_head};
 use crate::transport::lingering_close::lingering_close;
 use crate::transport::min_write_rate::{per_call_timeout, write_error, write_with_min_rate};
-use crate::transport::stream::{Stream, WrapStream};
+use crate::transport::stream::Stream;
 use crate::transport::tls::Tls;
-
-/// A server's configuration: which requests it accepts, its limits, and the application's
-/// callbacks.
-#[derive(Default)]
-pub(crate) struct Options {
-    pub(crate) rules: Rules,
-    pub(crate) limits: Arc<Limits>,
-    pub(crate) tls: Option<Tls>,
-    pub(crate) admit: Option<Box<Admit>>,
-    pub(crate) http: Option<Box<HttpHandler>>,
-    pub(crate) wrap_stream: WrapStream,
-}
-
-impl Options {
-    /// Validates the configuration before the first connection. Fails if a list of origins, hosts
-    /// or paths has an entry that can never match a request, or if a subprotocol or the compression
-    /// settings are invalid.
-    pub(crate) fn validate_configuration(&self) -> std::result::Result<(), Misuse> {
-        self.rules.deflate.as_ref().map_or(Ok(()), deflate::validate)?;
-        self.rules.validate()
-    }
-}
-
-/// The application's own check of a WebSocket request. The server runs it on a request that has
-/// passed all other checks.
-pub(crate) type Admit = dyn Fn(&Request) -> std::result::Result<Admission, Refusal> + Send + Sync;
-/// The application's function for requests that don't ask for a WebSocket. It returns the response,
-/// or `None` if the application has no page for the request.
-pub(crate) type HttpHandler = dyn Fn(&Request) -> Option<Response> + Send + Sync;
 
 /// Upgrades an accepted stream: reads the client's request, checks it, and returns the open
 /// WebSocket. If the request fails a check or asks for plain HTTP, sends the client a response, and
@@ -281,7 +253,7 @@ impl Requester<'_> {
         &self,
         request: &Request,
         permit: Permit,
-        admit: Option<&Admit>,
+        admit: Option<&ApplicationCheck>,
     ) -> std::result::Result<(Permit, Admission), Refusal> {
         let Some(admit) = admit else { return Ok((permit, Admission::new())) };
         let admission = admit(request)?;

@@ -5,7 +5,7 @@ use ws101::diagnostic::misuse::Misuse;
 use ws101::handshake::client::{ClientRequest, HandshakeError, VerifiedResponse};
 use ws101::handshake::url::Address;
 use ws101::http::head::{Head, Scan};
-use ws101::http::status::is_interim;
+use ws101::http::status_line::is_interim;
 
 use crate::support::{changed, head_of, teaches};
 

@@ -12,7 +12,7 @@
 //! the end of the stream (RFC 9112 §6).
 
 use crate::http::head::Head;
-use crate::http::status::status_of;
+use crate::http::status_line::status_of;
 
 /// The maximum length of a chunk's size line, in bytes. After a longer size line, all bytes up to
 /// the end of the stream count as the body.

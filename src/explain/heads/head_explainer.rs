@@ -23,7 +23,7 @@ use crate::handshake::server::{Decision, Rules, decide};
 use crate::http::head::{Head, Scan};
 use crate::http::refusal::Refusal;
 use crate::http::request::Request;
-use crate::http::status::{is_interim, status_of};
+use crate::http::status_line::{is_interim, status_of};
 
 /// The rules and limits that the RFC leaves to each implementation. The explainer's verdicts depend
 /// on them.

@@ -14,7 +14,7 @@ use crate::handshake::accept_key;
 use crate::handshake::extension;
 use crate::http::head::Head;
 use crate::http::request::Request;
-use crate::http::status::{is_interim, status_of};
+use crate::http::status_line::{is_interim, status_of};
 
 /// The maximum number of extensions and parameters of a head that have spans of their own. A head
 /// of 16 KiB has room for 8000 of them, whose spans would take 2 MiB.

@@ -248,7 +248,7 @@ const FILES: &[(&str, &str)] = files![
     "../../",
     "http/head.rs",
     "http/request.rs",
-    "http/status.rs",
+    "http/status_line.rs",
     "handshake/accept_key.rs",
     "handshake/client.rs",
     "handshake/deflate_params.rs",

@@ -9,7 +9,7 @@ use crate::diagnostic::{Diagnostic, quote};
 use crate::error::{Error, InHandshake};
 use crate::frames::header::Role;
 use crate::handshake::client::HandshakeError;
-use crate::http::status::status_of;
+use crate::http::status_line::status_of;
 use crate::transport::stream::is_timeout;
 
 /// Returns whether this is webpki's error for a server that presents a CA certificate as its own.

@@ -1,8 +1,18 @@
-//! [`Admission`]: the value with which the application's own check admits a client.
+//! The application's own check of a request: [`Server::admit`](super::server::Server::admit) or
+//! [`Server::authorize`](super::server::Server::authorize). It refuses the client, or admits it with
+//! an [`Admission`].
 
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
+
+use crate::http::refusal::Refusal;
+use crate::http::request::Request;
+
+/// The application's own check of a WebSocket request. The server runs it on a request that has
+/// passed all other checks.
+pub(crate) type ApplicationCheck =
+    dyn Fn(&Request) -> std::result::Result<Admission, Refusal> + Send + Sync;
 
 /// The value that your [`Server::admit`](super::server::Server::admit) function returns to admit a
 /// client: the client's identity, for the handler, and headers for the 101.
