@@ -199,8 +199,8 @@ impl Default for ClosingState {
 
 impl ClosingState {
     /// Changes the state as the event requires, and wakes the threads that wait for a change.
-    /// Returns whether the event makes our Close due: it no longer has to wait. If so, the caller
-    /// must make the Close pending, so that a thread sends it.
+    /// Returns `true` if the event makes our Close due: nothing has to go out before it any more.
+    /// The caller must then put the Close into `pending_control`, so that a thread sends it.
     #[inline(never)]
     pub(crate) fn handle_event(&self, event: ClosingEvent) -> bool {
         let mut sides = lock(&self.sides);

@@ -40,9 +40,9 @@ const SHORTEST_READ: Duration = Duration::from_millis(1);
 /// - While our Close waits for other threads' messages, the thread checks whether those messages
 ///   make progress. The interval is at most this long.
 const CLOSE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// The maximum number of reads after the deadline for the peer's last bytes. These reads fetch
-/// bytes that may have arrived in time but weren't read yet. This many reads are enough to empty
-/// the largest receive buffer that the operating system keeps for a socket.
+/// The maximum number of reads once the deadline for the peer's Close has passed. Bytes that
+/// arrived in time may still lie unread in the socket's receive buffer. This many reads empty even
+/// the largest such buffer.
 const LATE_READS: u8 = 64;
 
 /// The receiving side of a connection: it receives messages, answers control frames, and enforces

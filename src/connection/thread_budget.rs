@@ -65,8 +65,8 @@ impl Purpose {
 }
 
 /// Starts a thread called `name` that runs `work` on a stack of `stack` bytes. Fails if a system
-/// limit would then leave too few threads free (the error names that limit), or if the operating
-/// system can't start the thread.
+/// limit allows too few further threads (the error names that limit), or if the operating system
+/// can't start the thread.
 pub(crate) fn spawn(
     purpose: Purpose,
     name: String,

@@ -48,8 +48,9 @@ use crate::transport::min_write_rate::{per_call_timeout, write_error, write_with
 use crate::transport::renewable_deadline::RenewableDeadline;
 use crate::transport::stream::{Stream, is_timeout};
 
-/// The size, in bytes, from which `feed` writes a borrowed payload at once. Copying a smaller
-/// payload into the encoder's batch costs less than splitting the batch into several writes.
+/// The size, in bytes, of the smallest borrowed payload that `feed` writes immediately, without
+/// copying it. A smaller payload is copied into the encoder's batch, because the copy costs less
+/// than an extra write.
 const WORTH_A_WRITE: usize = 96 * 1024;
 /// The maximum time that a draining or stopping server waits for one peer to take the server's
 /// Close. With thousands of peers that don't read, a longer wait would use up the grace period.
@@ -202,8 +203,8 @@ impl WriteHalf {
         self.fail_if_ended_without_our_close()
     }
 
-    /// Fails with `Closed` if the connection has ended without our Close: a write has failed, the
-    /// connection was aborted, or this end has given up on it.
+    /// Fails with `Closed` if the connection has ended without our Close: a write has failed, a
+    /// deadline has passed, or the application has aborted the connection.
     #[inline]
     pub(crate) fn fail_if_ended_without_our_close(&self) -> Result<()> {
         if self.closing.refuses_messages()
@@ -274,10 +275,10 @@ impl WriteHalf {
         let _ = self.request_close(CloseRequest::immediate(close, self.limits.close));
     }
 
-    /// Requests our Close, and sends it if it doesn't have to wait for the handler or for other
-    /// messages. If the peer's buffers are full, waits only about 10 ms. Called when a server
-    /// drains or stops, because slow peers mustn't hold up thousands of connections. Bytes that
-    /// don't go out in this time stay in the encoder's batch, for the next thread that writes.
+    /// Requests our Close. Writes it now if it doesn't have to wait for the handler or for other
+    /// messages. If the peer reads too slowly, the write gives up after about 10 ms, and the
+    /// remaining bytes stay in the encoder's batch, for the next thread that writes. Called when a
+    /// server drains or stops, because slow peers mustn't hold up thousands of connections.
     pub(crate) fn request_close_briefly(&self, request: CloseRequest) {
         self.handle_event(ClosingEvent::CloseRequested(request));
         self.make_close_pending_if_due();
@@ -599,10 +600,11 @@ impl WriteHalf {
         }
     }
 
-    /// Waits until our Close is written or can no longer be written, and returns our end's state.
-    /// Meanwhile, other threads may write the messages that go out before the Close. If they write
-    /// nothing for `Limits::write`, the Close no longer waits for those messages. If nothing is
-    /// written for another `Limits::write`, this gives up.
+    /// Waits until our Close is written or can no longer be written, and returns how far our end's
+    /// closing has come. Meanwhile, this thread and others write the messages that go out before
+    /// the Close. If nothing is written for the duration of `Limits::write`, the Close no longer
+    /// waits for those messages. If nothing is written for as long again, this function returns
+    /// while the Close is still unsent.
     fn flush_until_close_sent(&self) -> OurSide {
         let mut stall = StallDetector::new(self.limits.write);
         let mut has_hurried = false;

@@ -3,12 +3,15 @@
 //!
 //! ```text
 //! # a comment
-//! client "GET /chat HTTP/1.1\r\n"        who sends, and bytes as text in quotes,
-//! "Host: a\r\n"                          with \r, \n, \" and \\
-//! server 81 05 48 65 6c6c6f              or as pairs of hexadecimal digits; 81:05:48 as well
+//! client "GET /chat HTTP/1.1\r\n"
+//! "Host: a\r\n"
+//! server 81 05 48 65 6c6c6f
 //! ```
 //!
-//! Rules of this file:
+//! Rules of such a text:
+//! - Each line names the sender, and then its bytes: as text in quotes, with the escapes `\r`,
+//!   `\n`, `\"` and `\\`, or as pairs of hexadecimal digits. Spaces or colons may separate the
+//!   pairs.
 //! - A line that names no sender continues the line before. If the first line names no sender, its
 //!   bytes determine the sender: a request or a masked frame comes from a client.
 //! - A conversation that doesn't begin with a head counts as frames without a handshake.

@@ -20,9 +20,9 @@ use super::buffer::RecentPeak;
 
 /// A batch of at least this many bytes is full: it must be written before another frame is added.
 const FULL: usize = 256 * 1024;
-/// The maximum number of payloads that a batch keeps instead of copying them. If it kept more, each
-/// write would consist of many slices. Also, the memory of many payloads would be allocated and
-/// freed at once, which is slow.
+/// The maximum number of *kept* payloads: a batch keeps the memory of a large payload instead of
+/// copying it. If the batch kept more, each write would consist of many slices. Also, the memory of
+/// many payloads would be allocated and freed at once, which is slow.
 const MAX_KEPT: usize = 2;
 /// The maximum number of slices in one write: two for each kept payload (the bytes before it, and
 /// the payload itself), one for the bytes after the last kept payload, and one for the bytes that
@@ -93,7 +93,7 @@ impl Batch {
     }
 
     /// Returns whether the batch must be written before another frame is added: it has reached 256
-    /// KiB, or holds two payloads that weren't copied.
+    /// KiB, or holds two payloads that weren't copied, which is the maximum.
     #[inline]
     pub fn is_full(&self) -> bool {
         self.kept.len() == MAX_KEPT || self.size() >= FULL

@@ -40,9 +40,8 @@ pub enum Violation {
     /// The peer sent a message with too many fragments. Holds the limit.
     TooManyFragments(u64),
     /// The peer sent too many DEFLATE blocks with the BFINAL bit set, which marks a stream's last
-    /// block. In the long run, a peer may send one such block per message, and one more per KiB of
-    /// compressed data. There is a limit because the inflater copies its window, up to 32 KiB,
-    /// after each of these blocks.
+    /// block. After each of these blocks, the inflater copies its window, up to 32 KiB, so their
+    /// number is limited: on average, to one per message and one more per KiB of compressed data.
     TooManyLastBlocks,
     /// The peer sent a compressed message whose DEFLATE data is invalid or incomplete.
     NotDeflate,

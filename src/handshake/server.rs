@@ -86,7 +86,7 @@ const RESERVED_HEADERS: [&str; 4] =
     ["Upgrade", "Connection", "Content-Length", "Transfer-Encoding"];
 
 /// The result of a successful handshake at the server: the client's key, and the subprotocol and
-/// the compression parameters that both ends agreed on. The server writes the 101 from it.
+/// the compression parameters that both ends agreed on. The 101 tells them to the client.
 #[derive(Clone, Debug)]
 pub struct Agreement {
     key: String,

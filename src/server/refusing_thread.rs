@@ -62,10 +62,10 @@ impl RefusingThread {
     }
 }
 
-/// Refuses a client with a 503 when the server can't take it on. `seen` is the reason that the
-/// response states, such as "no descriptor is left". Waits at most 50 ms for the client's request,
-/// and after the 503, at most 50 ms for the client to close. A client that closes without a request
-/// receives nothing.
+/// Refuses a client with a 503 when the server can't take it on. The response says what the server
+/// has `seen`, such as "no descriptor is left". Waits at most 50 ms for the client's request, sends
+/// the 503 even if no request has come, and then waits at most 50 ms for the client to close. Only
+/// a client that closes without a request receives nothing.
 pub(crate) fn refuse_with_503(stream: &dyn Stream, seen: &'static str, registry: &Registry) {
     // Read the request, or what has arrived of it: closing a socket with unread bytes sends a
     // reset, which could destroy the response.

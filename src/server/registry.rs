@@ -87,8 +87,8 @@ pub(super) enum Phase {
 /// Close that the server sends them.
 #[derive(Clone)]
 pub(crate) struct Grace {
-    /// Until this deadline, a busy handler may still send its replies. After it, our Close goes out
-    /// anyway.
+    /// Until this deadline, our Close waits for a busy handler's replies. After the deadline, our
+    /// Close goes out even if the handler is still busy.
     pub(super) answer_by: Deadline,
     /// The deadline at which the server aborts the connections that are still open.
     pub(crate) close_by: Deadline,

@@ -9,10 +9,10 @@ use super::stream::Stream;
 
 /// A deadline for the peer's last bytes: its answer to our Close, and the end of its stream.
 ///
-/// A peer that is still reading a long message can't answer our Close in time. Therefore a deadline
-/// that passes is renewed if the peer has sent anything in the meantime, or if the peer's TCP stack
-/// has acknowledged more of our bytes. There's at most one renewal for each 64 KiB that we sent,
-/// and at most [`MAX_RENEWALS`] in all.
+/// A peer that is still reading a long message from us can't answer our Close in time. Therefore a
+/// deadline that passes is renewed if the peer has sent anything in the meantime, or if the peer's
+/// TCP stack has acknowledged more of our bytes. There's at most one renewal for each 64 KiB that
+/// we sent on this connection, and at most [`MAX_RENEWALS`] in all.
 #[derive(Debug)]
 pub struct RenewableDeadline {
     deadline: Deadline,

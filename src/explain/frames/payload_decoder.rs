@@ -82,9 +82,9 @@ pub struct Findings {
     pub begins: bool,
     /// Whether the sender's compressor keeps its window for the next message (context takeover).
     pub takeover: bool,
-    /// The number of inflated bytes of earlier messages to which this payload may refer. Zero
-    /// without context takeover. Meaningful only for a message's first payload bytes (see
-    /// `begins`).
+    /// How many bytes of earlier messages are in the inflater's window, so that this payload may
+    /// refer to them instead of repeating them. Zero without context takeover. Meaningful only if
+    /// this payload contains a message's first bytes (see `begins`).
     pub bytes_in_window: u64,
     /// Whether this payload ends a compressed message whose DEFLATE data is valid and complete.
     pub inflates_whole: bool,

@@ -290,7 +290,8 @@ fn evaluate_response(
     }
 }
 
-/// Returns the client's verdict on a response to the request `asked`.
+/// Checks the head of a response as the client that sent the request `asked` would check it, and
+/// returns the verdict: fine, or rejected with the reason.
 fn verify(head: &Head, asked: &ParsedRequest) -> Verdict {
     let offered = asked.request.head().list("Sec-WebSocket-Protocol");
     let ask = ClientRequest {

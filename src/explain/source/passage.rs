@@ -19,7 +19,7 @@ pub struct Passage {
     pub anchor: &'static Anchor,
     /// All lines of the function, with the anchor's own lines marked.
     pub lines: Vec<Line>,
-    /// The walkthrough chapter that explains the marked lines, with its paragraph about them.
+    /// The walkthrough chapter that explains the anchor's lines, and its paragraph about them.
     pub chapter: Chapter,
 }
 

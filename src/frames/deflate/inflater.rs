@@ -171,8 +171,8 @@ impl Inflater {
     }
 }
 
-/// Prepares a decompressor for a new DEFLATE stream: resets it, and loads the `window`, to which
-/// the peer's next bytes may refer.
+/// Prepares a decompressor for a new DEFLATE stream: resets it, and loads the `window`. That's the
+/// end of what was inflated so far, to which the peer's next bytes may still refer.
 fn begin_with_window(mut stream: Decompress, window: &VecDeque<u8>) -> Decompress {
     stream.reset(false);
     let (older, newer) = window.as_slices();
