@@ -4,7 +4,7 @@
 //! developer needn't guess what a `400` or `1002` means. The texts of the diagnostics are in
 //! `diagnostics.md`, which people can read as a page. The code that detects a broken rule passes
 //! the diagnostic's heading to [`Diagnostic::about`], and describes what it saw. Text from a peer
-//! is [quoted](super::quote): escaped and shortened.
+//! is [quoted](super::quote()): escaped and shortened.
 
 use std::borrow::Cow;
 use std::fmt;

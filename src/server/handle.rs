@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::registry::Registry;
+use super::registry::registry::Registry;
 use crate::connection::counters::Counters;
 use crate::error::Result;
 use crate::frames::close::Close;

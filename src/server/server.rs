@@ -3,7 +3,7 @@
 //! Rules of this file:
 //! - The accepting thread doesn't wait for clients. Each handshake runs in its connection's own
 //!   thread. If no thread can be started for a client, the
-//!   [`refusing_thread`](super::refusing_thread) refuses that client. Only if no descriptor is
+//!   [`refusing_thread`](super::threads::refusing_thread) refuses that client. Only if no descriptor is
 //!   left, or if the server is stopping, does the accepting thread itself send the client a 503,
 //!   with short timeouts.
 //! - If one connection fails, or its handler panics, the other connections and the listener
@@ -22,10 +22,10 @@ use std::time::Duration;
 use super::application_check::Admission;
 use super::handle::Handle;
 use super::options::Options;
-use super::refusing_thread::{RefusingThread, refuse_with_503};
-use super::registry::{Registry, ReserveDescriptor, UnansweredGuard};
+use super::registry::registry::{Registry, ReserveDescriptor, UnansweredGuard};
 use super::running_server::RunningServer;
-use super::thread_pool::ThreadPool;
+use super::threads::refusing_thread::{RefusingThread, refuse_with_503};
+use super::threads::thread_pool::ThreadPool;
 use super::upgrade::{ABOUT_TO_STOP, upgrade};
 use crate::connection::websocket::WebSocket;
 use crate::diagnostic::misuse::Misuse;

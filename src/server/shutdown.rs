@@ -21,7 +21,7 @@ use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::registry::{Grace, PermitStage, Phase, Registry};
+use super::registry::registry::{Grace, PermitStage, Phase, Registry};
 use crate::connection::closing_state::{CloseRequest, Urgency};
 use crate::connection::write_half::{BULK_CLOSE_TIMEOUT, WriteHalf};
 use crate::frames::close::Close;

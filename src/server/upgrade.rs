@@ -38,8 +38,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::application_check::{Admission, ApplicationCheck};
 use super::options::Options;
-use super::pending_connections::PendingGuard;
-use super::registry::{Permit, Registry};
+use super::registry::pending_connections::PendingGuard;
+use super::registry::registry::{Permit, Registry};
 use crate::connection::close_guard::CloseGuard;
 use crate::connection::counters::ConnectionCounts;
 use crate::connection::websocket::WebSocket;

@@ -111,7 +111,7 @@ const GUARDS: [(&str, &str, &str, &str, &str); 16] = [
     (
         "telling who came while the server stops",
         "the server stops",
-        "server/registry.rs",
+        "server/registry/registry.rs",
         "            write_half.request_close_briefly(CloseRequest::of_stopping_server(close, urgency));\n",
         "",
     ),

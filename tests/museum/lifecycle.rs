@@ -195,7 +195,7 @@ fn cve_2007_6750_what_if_each_byte_comes_just_in_time() {
 ///
 /// Bytes: good requests, one more than there are permits
 /// Holds: that one gets a 503 with the time to retry; the others are served; a connection that ends makes room
-/// Twin: src/server/registry.rs
+/// Twin: src/server/registry/registry.rs
 /// was `if open.len() >= max_connections || !self.is_accepting() {`
 /// now `if !self.is_accepting() {`
 /// Twin: the limit lifted, in the test

@@ -670,7 +670,7 @@ mod descriptors {
 ///
 /// Bytes: good requests, to a server whose threads ask for a stack that no machine has
 /// Holds: each gets a 503 with the time to retry; the listener goes on, and stops when it is asked to
-/// Twin: src/server/thread_pool.rs
+/// Twin: src/server/threads/thread_pool.rs
 /// was `        spawn(Purpose::Connection, "connection".into(), self.stack, work)`
 /// now `        spawn(Purpose::Connection, "connection".into(), self.stack, work).unwrap();\n        Ok(())`
 #[test]
@@ -694,7 +694,7 @@ fn thread_spawn_what_if_there_are_no_threads_left() {
 ///
 /// Bytes: a message at which the handler panics, and others beside it
 /// Holds: its peer gets 1011, its permit is returned, and no other connection notices
-/// Twin: src/server/registry.rs
+/// Twin: src/server/registry/registry.rs
 /// was `lock(&self.open).remove(&id);`
 /// now ``
 #[test]

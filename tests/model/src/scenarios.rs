@@ -14,7 +14,7 @@ use crate::frames::header::Role;
 use crate::model::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use crate::model::thread::{JoinHandle, spawn, yield_now};
 use crate::model::time::Duration;
-use crate::server::registry::Registry;
+use crate::server::registry::registry::Registry;
 use crate::wire::{CLOSE, Frame, OurEnd, PING, PONG, Wire};
 use crate::{
     AsMessage, Close, CloseCode, Error, Handle, Limits, MessageKind, Outbox, PreparedMessage,

@@ -447,10 +447,10 @@ fn cve_2025_51846_what_if_empty_messages_come_at_full_rate() {
 ///
 /// Bytes: 3,000 connections that end in every way: closed, cut, broken, within a head, within a frame
 /// Holds: memory, descriptors and threads are back to where they were
-/// Twin: src/server/registry.rs
+/// Twin: src/server/registry/registry.rs
 /// was `lock(&self.open).remove(&id);`
 /// now ``
-/// Twin: src/server/pending_connections.rs
+/// Twin: src/server/registry/pending_connections.rs
 /// was `pending.retain(|other| other.id != self.id);`
 /// now ``
 #[test]

@@ -19,7 +19,7 @@ use crate::transport::stream::Stream;
 /// A server's pending connections, oldest first: their HTTP head is being read, or a plain HTTP
 /// response is being written to them.
 #[derive(Default)]
-pub(super) struct PendingList(Mutex<VecDeque<PendingConnection>>);
+pub(in crate::server) struct PendingList(Mutex<VecDeque<PendingConnection>>);
 
 /// A connection whose HTTP head is being read, or to which a plain HTTP response is being written.
 struct PendingConnection {
@@ -35,7 +35,7 @@ impl PendingList {
     /// Adds a connection to the list of pending connections. If the list then has more than
     /// `max_waiting` entries, evicts the oldest connection. Dropping the returned guard removes the
     /// new connection from the list.
-    pub(super) fn add(
+    pub(in crate::server) fn add(
         self: &Arc<Self>,
         id: u64,
         stream: Arc<dyn Stream>,
@@ -50,7 +50,7 @@ impl PendingList {
     /// Evicts all pending connections, because the server is stopping. This shuts down only the
     /// reading side of each stream, so a response that is being written still goes out: `shut_down`
     /// waits for it until the end of the grace period.
-    pub(super) fn evict_all(&self) {
+    pub(in crate::server) fn evict_all(&self) {
         // (As in `add_evicting_oldest`, no lock is held while a stream is shut down, because the
         // stream may be the application's code. If it panics, the others are still evicted.)
         let evicted = mem::take(&mut *lock(&self.0));

@@ -34,17 +34,17 @@ pub(crate) struct Registry {
     pub(crate) page_slots: PageSlots,
     /// The listener's address, to which `stop` connects to wake the thread that waits in `accept`.
     /// `None` without a listener.
-    pub(super) wake_address: Option<WakeAddress>,
+    pub(in crate::server) wake_address: Option<WakeAddress>,
     /// A spare file descriptor. `stop` frees it for the connection that wakes the thread in
     /// `accept`, because the process may have no other descriptor left.
-    pub(super) reserve: Mutex<Option<ReserveDescriptor>>,
+    pub(in crate::server) reserve: Mutex<Option<ReserveDescriptor>>,
     next_id: AtomicU64,
-    pub(super) pending: Arc<PendingList>,
+    pub(in crate::server) pending: Arc<PendingList>,
     /// The stage of each connection that holds a permit, by the connection's id.
-    pub(super) open: Mutex<HashMap<u64, PermitStage>>,
+    pub(in crate::server) open: Mutex<HashMap<u64, PermitStage>>,
     /// Signals that a connection has closed, or that a client has been answered. Threads wait for
     /// it with the lock of `open`.
-    pub(super) one_closed: Condvar,
+    pub(in crate::server) one_closed: Condvar,
     /// The number of clients that `serve` has accepted, and whose request has no response yet. Each
     /// has an [`UnansweredGuard`], which subtracts the client when it's dropped.
     unanswered: AtomicUsize,
@@ -52,16 +52,16 @@ pub(crate) struct Registry {
     phase: AtomicU8,
     /// The deadlines of a draining or stopping server, and the Close that the server sends to its
     /// connections.
-    pub(super) grace: Mutex<Grace>,
+    pub(in crate::server) grace: Mutex<Grace>,
     /// Whether `serve` is in its accept loop, and must be woken when the server stops.
-    pub(super) is_in_accept: AtomicBool,
+    pub(in crate::server) is_in_accept: AtomicBool,
     /// Whether the grace period is over and the open connections have been aborted. `shut_down`
     /// holds this lock while it runs.
-    pub(super) grace_is_over: Mutex<bool>,
+    pub(in crate::server) grace_is_over: Mutex<bool>,
 }
 
 /// The stage of a connection with a permit, from the application's check to the open WebSocket.
-pub(super) enum PermitStage {
+pub(in crate::server) enum PermitStage {
     /// The application's own check, `authorize` or `admit`, is running.
     Authorizing,
     /// The server is writing the 101, so the connection has no write half yet.
@@ -72,7 +72,7 @@ pub(super) enum PermitStage {
 /// The phases of a server's life, in order. A server never returns to an earlier phase.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub(super) enum Phase {
+pub(in crate::server) enum Phase {
     Accepting,
     /// New clients receive a 503, and open connections stay open.
     Refusing,
@@ -89,14 +89,14 @@ pub(super) enum Phase {
 pub(crate) struct Grace {
     /// Until this deadline, our Close waits for a busy handler's replies. After the deadline, our
     /// Close goes out even if the handler is still busy.
-    pub(super) answer_by: Deadline,
+    pub(in crate::server) answer_by: Deadline,
     /// The deadline at which the server aborts the connections that are still open.
     pub(crate) close_by: Deadline,
-    pub(super) close: Close,
+    pub(in crate::server) close: Close,
 }
 
 impl Grace {
-    pub(super) fn new(grace: Duration, close: Close) -> Grace {
+    pub(in crate::server) fn new(grace: Duration, close: Close) -> Grace {
         // The last tenth is reserved for the closing handshakes of busy connections.
         let answer_by = Deadline::after(grace - grace / 10);
         Grace { answer_by, close_by: Deadline::after(grace), close }
@@ -164,7 +164,7 @@ impl Registry {
 
     /// Advances the server to this phase. Returns `false`, and changes nothing, if the server has
     /// already reached this phase or a later one.
-    pub(super) fn advance_to(&self, phase: Phase) -> bool {
+    pub(in crate::server) fn advance_to(&self, phase: Phase) -> bool {
         self.phase.fetch_max(phase as u8, SeqCst) < phase as u8
     }
 
@@ -231,7 +231,7 @@ impl Registry {
 
     /// Returns the number of clients that `serve` has accepted but not answered yet: their
     /// connection isn't open, and no page or refusal has been sent.
-    pub(super) fn unanswered(&self) -> usize {
+    pub(in crate::server) fn unanswered(&self) -> usize {
         self.unanswered.load(SeqCst)
     }
 
@@ -241,7 +241,7 @@ impl Registry {
 }
 
 impl PermitStage {
-    pub(super) fn write_half(&self) -> Option<&Arc<WriteHalf>> {
+    pub(in crate::server) fn write_half(&self) -> Option<&Arc<WriteHalf>> {
         match self {
             PermitStage::Authorizing | PermitStage::Upgrading => None,
             PermitStage::Open(write_half) => Some(write_half),

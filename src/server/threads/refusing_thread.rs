@@ -19,10 +19,10 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use super::registry::{Registry, UnansweredGuard};
-use super::upgrade::{refusal_without_room, respond_and_close};
 use crate::http::request::begins_with_head_method;
 use crate::limits::Limits;
+use crate::server::registry::registry::{Registry, UnansweredGuard};
+use crate::server::upgrade::{refusal_without_room, respond_and_close};
 use crate::transport::deadline::{Deadline, read_before};
 use crate::transport::stream::{Stream, is_timeout};
 
