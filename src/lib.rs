@@ -94,7 +94,7 @@
 //! | `connection/write_half.rs` | Threads take turns to write whole frames. |
 //! | `connection/read_half.rs` | `recv` waits for messages, and answers pings and the Close. |
 //! | `connection/websocket.rs` | The two halves become what a handler uses. |
-//! | `server/server.rs` | Each connection gets a thread. |
+//! | `server/accept_loop.rs` | Each connection gets a thread. |
 //!
 //! # The walkthrough
 //!

@@ -22,8 +22,10 @@
 //! | `threads/refusing_thread.rs` | Which thread refuses a client if no thread can be started for it? |
 //! | `threads/thread_pool.rs` | Which thread serves a connection? |
 //! | `running_server.rs` | How does a program stop a server that runs in its own thread, and wait for it to end? |
-//! | `server.rs` | How is each connection accepted, and what happens if there is no thread for it? |
+//! | `accept_loop.rs` | How is each connection accepted, and what happens if there is no thread for it? |
+//! | `server.rs` | How does a program configure a server, and start it? |
 
+pub(crate) mod accept_loop;
 pub(crate) mod application_check;
 pub(crate) mod handle;
 pub(crate) mod options;

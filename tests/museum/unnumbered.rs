@@ -547,8 +547,8 @@ fn tungstenite_what_if_our_caller_asks_for_what_no_peer_may_take() {
 ///
 /// Bytes: sixty connections to a process that may have forty descriptors
 /// Holds: each gets in, or gets a 503; `accept` fails no more often than it refuses a client or pauses; open connections are served; there is room again when they end
-/// Twin: src/server/server.rs
-/// was `if reserve.take().is_none() {\n                        thread::sleep(PAUSE_WITHOUT_DESCRIPTOR);\n                    }`
+/// Twin: src/server/accept_loop.rs
+/// was `if reserve.take().is_none() {\n                    thread::sleep(PAUSE_WITHOUT_DESCRIPTOR);\n                }`
 /// now ``
 #[cfg(target_os = "linux")]
 #[test]
