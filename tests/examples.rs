@@ -648,7 +648,10 @@ fn a_tap_between_echo_and_client_explains_each_byte_and_changes_none() {
 #[test]
 fn a_tunnel_to_a_target_that_refuses_says_so_at_its_near_end() {
     use std::net::{TcpListener, TcpStream};
-    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Nothing listens at this client's own address, and no other program gets its port.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let unused = client.local_addr().unwrap();
     let mut far = program("15_tunnel");
     far.args(["serve", "127.0.0.1:0", &unused.to_string()]);
     let far = listening(far.stdout(Stdio::piped()));

@@ -503,9 +503,18 @@ fn the_coach_in_the_page_dials_loopback_alone() {
         assert!(told.contains("\"state\":\"refused\"") && told.contains(why), "{address}: {told}");
     }
     // Nothing listens there, which is told once the coach has tried for a while.
-    let nothing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_listener, held) = without_listener();
+    let nothing = held.local_addr().unwrap();
     let ends = coached(&mut lens, &ticket, "all", &nothing.to_string());
     assert!(ends.contains("\"why\":\"the server can't be reached"), "{ends}");
+}
+
+/// A client and its listener. Nothing listens at the client's own address, and no other program gets
+/// its port while both are held.
+fn without_listener() -> (TcpListener, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (listener, client)
 }
 
 #[test]

@@ -834,9 +834,18 @@ fn client_says_of_a_server_that_greets_and_waits_what_it_said() {
     server.join().unwrap();
 }
 
+/// A client and its listener. Nothing listens at the client's own address, and no other program gets
+/// its port while both are held.
+fn without_listener() -> (TcpListener, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (listener, client)
+}
+
 #[test]
 fn client_says_which_address_it_could_not_reach() {
-    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_listener, held) = without_listener();
+    let unused = held.local_addr().unwrap();
     match ws101::connect(&format!("ws://{unused}")) {
         Err(Error::Io(error)) => {
             assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
@@ -952,7 +961,8 @@ fn example_client_shows_nothing_that_moves_the_terminal() {
 fn example_client_says_why_it_could_not_connect_and_exits_with_1() {
     let server = echo();
     let url = server.url();
-    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_listener, held) = without_listener();
+    let unused = held.local_addr().unwrap();
     let nobody = format!("ws://{unused}");
     for (arguments, says) in [
         (&[][..], "usage: 05_client URL"),
