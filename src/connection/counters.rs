@@ -19,14 +19,15 @@ pub(crate) struct Totals {
     refused: Mutex<BTreeMap<u16, u64>>,
 }
 
-/// Counts one connection's messages and bytes, for its last log line. On a server, everything
-/// that's counted here is also added to the server's totals.
+/// Counts one connection's traffic, for its last log line. On a server, everything that's counted
+/// here is also added to the server's totals.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionCounts {
     counts: AtomicCounts,
     server: Option<Arc<Totals>>,
 }
 
+/// The counts that each connection and a server's totals have in common.
 #[derive(Debug, Default)]
 struct AtomicCounts {
     messages_in: AtomicU64,

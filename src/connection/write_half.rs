@@ -370,7 +370,7 @@ impl WriteHalf {
 
     /// Sends a ping and returns `true`. Returns `false` without a ping while another thread is
     /// writing, because that thread's write already shows whether the peer is alive. Fails with
-    /// `Closed` if the connection has ended or our Close is sent.
+    /// `Closed` if the connection has ended or our Close is sent. All our pings go out here.
     pub(crate) fn ping_unless_busy(&self, payload: &[u8]) -> Result<bool> {
         let Some(mut encoder) = self.try_lock() else { return Ok(false) };
         // If another thread held the lock during an abort, the encoder doesn't know of the abort.

@@ -147,8 +147,7 @@ impl Handle {
         self.registry.stop(grace, close);
     }
 
-    /// Returns the current values of the server's counters: connections, refusals, messages and
-    /// bytes.
+    /// Returns the current values of the server's [counters](Counters).
     pub fn counters(&self) -> Counters {
         self.registry.counters()
     }

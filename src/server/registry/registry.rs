@@ -261,7 +261,7 @@ pub(crate) struct Permit {
 }
 
 impl Permit {
-    /// Returns the server's totals, to which this connection adds its messages and bytes.
+    /// Returns the server's totals, to which this connection adds its traffic.
     pub(crate) fn totals(&self) -> Arc<Totals> {
         self.registry.totals.clone()
     }
