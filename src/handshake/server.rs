@@ -29,9 +29,11 @@ pub const VERSION: &str = "13";
 /// The rules that a server's operator sets for requests, in addition to the RFC's rules.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    /// The web pages that may open a connection, identified by their origins.
+    /// The web pages that may open a connection, identified by their origins. A `Server` with TLS
+    /// has the default `SameHostOverTls`.
     pub origins: Origins,
-    /// The hosts that the server answers for. The server refuses requests for any other host.
+    /// The hosts that the server answers for. The server refuses requests for any other host. A
+    /// `Server` that listens on a loopback address has the default `Loopback`.
     pub hosts: Hosts,
     /// The paths on which the server accepts WebSocket connections. An empty list allows any path.
     pub paths: Vec<String>,

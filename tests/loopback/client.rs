@@ -768,10 +768,12 @@ fn client_gives_up_a_head_that_does_not_end_in_time_however_it_dribbles() {
             let pace = if dribbles { Duration::from_millis(5) } else { PATIENCE };
             peer.stream.set_read_timeout(Some(pace)).unwrap();
             // Until the client leaves: that read is the only one that doesn't run out of time.
-            while peer
-                .stream
-                .read(&mut [0])
-                .is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+            let start = Instant::now();
+            while start.elapsed() < PATIENCE
+                && peer
+                    .stream
+                    .read(&mut [0])
+                    .is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
             {
                 let _ = peer.stream.write_all(b"b");
             }

@@ -184,18 +184,18 @@ fn a_sender_is_never_held_up_by_a_peer_that_stays_silent() {
     });
     let mut ws = server.connect();
     let sender = ws.sender();
-    let thread = thread::spawn(move || {
-        let large = vec![1; 1 << 20];
-        for round in 0..400 {
-            match round % 2 {
-                0 => sender.send("small")?,
-                _ => sender.send(&large)?,
-            }
+    let reader = thread::spawn(move || ws.recv());
+    let large = vec![1; 1 << 20];
+    for round in 0..400 {
+        let start = Instant::now();
+        match round % 2 {
+            0 => sender.send("small").unwrap(),
+            _ => sender.send(&large).unwrap(),
         }
-        sender.close(1000, "")
-    });
-    assert_eq!(ws.recv().unwrap(), None);
-    thread.join().unwrap().unwrap();
+        assert!(start.elapsed() < PATIENCE / 2, "round {round} waited for the reader");
+    }
+    sender.close(1000, "").unwrap();
+    assert_eq!(reader.join().unwrap().unwrap(), None);
     assert_eq!(count.load(SeqCst), 400);
     assert_eq!(bytes.load(SeqCst), 200 * ((1 << 20) + 5));
 }
