@@ -26,6 +26,7 @@
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -169,7 +170,10 @@ fn feed_rustls(
 ) -> Result<rustls::IoState, rustls::Error> {
     let count = tls.read_tls(&mut &*arrived.unread());
     arrived.consume(count.map_err(|error| rustls::Error::General(error.to_string()))?);
-    tls.process_new_packets()
+    // After our close_notify, a debug build of rustls panics on a bad record instead of returning an
+    // error, because it can send no alert any more.
+    catch_unwind(AssertUnwindSafe(|| tls.process_new_packets()))
+        .unwrap_or_else(|_| Err(rustls::Error::General("a bad record after our end".into())))
 }
 
 /// Moves the records that rustls wants to send into `records`.
@@ -656,6 +660,17 @@ mod tests {
         assert_eq!(end_of(&b).unwrap(), 0);
         write_before(soon(), &*b, b"still here").unwrap();
         assert_eq!(read_exact(&a, 10), b"still here");
+    }
+
+    #[test]
+    fn a_bad_record_after_our_close_notify_is_an_error() {
+        let [a, b] = pipe(1 << 20, 1 << 20);
+        let [a, _b] = over([a, b.clone()]);
+        a.shutdown(Shutdown::Write).unwrap();
+        b.write(&[IoSlice::new(&[0xff; 40])]).unwrap();
+        for _ in 0..2 {
+            assert_eq!(a.read(&mut [0; 9]).unwrap_err().kind(), ErrorKind::InvalidData);
+        }
     }
 
     #[test]
