@@ -262,6 +262,27 @@ fn client_refuses_a_server_that_it_has_no_reason_to_trust_and_says_nothing_to_it
 }
 
 #[test]
+fn client_says_of_a_server_that_greets_and_leaves_without_close_notify_what_it_said() {
+    let made = for_loopback();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("wss://{}", listener.local_addr().unwrap());
+    let config = Arc::new(made.server());
+    let server = thread::spawn(move || {
+        let stream = listener.accept().unwrap().0;
+        let mut tls = StreamOwned::new(ServerConnection::new(config).unwrap(), stream);
+        // So an IMAP server answers a request.
+        tls.write_all(b"* OK IMAP4rev1 ready\r\n").unwrap();
+        read_head(&mut tls);
+        tls.sock.shutdown(Shutdown::Write).unwrap();
+        let _ = tls.sock.read(&mut [0]);
+    });
+    let error = Client::new(url).root_certificates(&made.file).connect().unwrap_err();
+    assert!(matches!(error, Error::Rejected(_)), "{error}");
+    assert!(error.to_string().contains("* OK IMAP4rev1 ready"), "{error}");
+    server.join().unwrap();
+}
+
+#[test]
 fn section_4_1_client_names_the_host_in_its_hello() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
