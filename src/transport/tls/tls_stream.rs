@@ -170,10 +170,7 @@ fn feed_rustls(
 ) -> Result<rustls::IoState, rustls::Error> {
     let count = tls.read_tls(&mut &*arrived.unread());
     arrived.consume(count.map_err(|error| rustls::Error::General(error.to_string()))?);
-    // After our close_notify, a debug build of rustls panics on a bad record instead of returning an
-    // error, because it can send no alert any more.
-    catch_unwind(AssertUnwindSafe(|| tls.process_new_packets()))
-        .unwrap_or_else(|_| Err(rustls::Error::General("a bad record after our end".into())))
+    tls.process_new_packets()
 }
 
 /// Moves the records that rustls wants to send into `records`.
@@ -210,7 +207,13 @@ impl TlsStream {
                 Ok(more) => count += more,
                 Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
                 Err(_) if fed.is_err() || arrived.unread().is_empty() => break,
-                Err(_) => fed = feed_rustls(&mut tls, arrived).map(drop),
+                Err(_) => {
+                    // After our close_notify, a debug build of rustls panics on a bad record
+                    // instead of returning an error, because it can send no alert any more.
+                    let feed = AssertUnwindSafe(|| feed_rustls(&mut tls, arrived).map(drop));
+                    let panicked = |_| Err(rustls::Error::General("rustls panicked".into()));
+                    fed = catch_unwind(feed).unwrap_or_else(panicked);
+                }
             }
         }
         // A bad record doesn't affect the good records before it: rustls reports the error again in
