@@ -313,6 +313,27 @@ fn client_says_what_is_wrong_with_a_root_that_is_used_as_a_certificate() {
     assert!(seen.contains("CA:TRUE"), "{seen}");
 }
 
+/// A server of many hosts, such as a proxy in front of them, that has no certificate for this one.
+#[derive(Debug)]
+struct NoCertificate;
+
+impl ResolvesServerCert for NoCertificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        None
+    }
+}
+
+#[test]
+fn client_says_that_a_server_may_have_no_certificate_for_this_host() {
+    let config = ServerConfig::builder().with_no_client_auth();
+    let tls = Tls::from_config(Arc::new(config.with_cert_resolver(Arc::new(NoCertificate))));
+    let server = serve(|server| server.tls(tls), echo_handler);
+    let root = for_loopback();
+    let url = format!("wss://{}", server.address);
+    let seen = seen_by(Client::new(url).root_certificates(&root.file));
+    assert!(seen.contains("a server without a certificate for this host"), "{seen}");
+}
+
 #[test]
 fn server_learns_that_it_is_not_trusted_and_lives_on() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
