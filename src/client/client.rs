@@ -406,11 +406,12 @@ fn read_answer_head(
             // A restarting server may close the stream before or during its response. That counts
             // as a lost connection, not as bad HTTP.
             NoHead::Ended if begins_as_http => InHandshake::mark(ErrorKind::UnexpectedEof.into()),
-            NoHead::Ended => {
+            NoHead::Broken(error) if begins_as_http => error_in_handshake(error),
+            // (Many servers end a TLS stream without a close_notify, which breaks the stream.)
+            NoHead::Ended | NoHead::Broken(_) => {
                 let seen = format!("{}, then the end of the stream", quote(buffer.unread()));
                 HandshakeError::not_http(seen).into()
             }
-            NoHead::Broken(error) => error_in_handshake(error),
         })?;
         let head = Head::parse_response(&buffer.unread()[..length]).map_err(bad_head)?;
         buffer.consume(length);

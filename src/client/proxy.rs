@@ -194,11 +194,13 @@ impl Proxy {
                     HandshakeError::by_proxy(None, &self.host, seen).into()
                 }
                 NoHead::Late if begins_as_http => Error::PeerTimeout,
-                NoHead::Late => {
-                    let seen = format!("{}, then no end of a head in time", quote(buffer.unread()));
+                NoHead::Ended if begins_as_http => {
+                    InHandshake::mark(ErrorKind::UnexpectedEof.into())
+                }
+                NoHead::Late | NoHead::Ended => {
+                    let seen = format!("{}, then no end of a head", quote(buffer.unread()));
                     HandshakeError::by_proxy(None, &self.host, &seen).into()
                 }
-                NoHead::Ended => InHandshake::mark(ErrorKind::UnexpectedEof.into()),
                 NoHead::Broken(error) => late_or_lost(error),
             })?;
             let head = Head::parse_response(&buffer.unread()[..length]).map_err(|refusal| {

@@ -26,7 +26,9 @@ pub trait Stream: Send + Sync + 'static {
     /// left, the caller must call again with the rest.
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
     /// Sets how long a `read` may wait for bytes. After that time, `read` fails with `WouldBlock`
-    /// or `TimedOut`. (Connections set no timeout of zero, because sockets reject one.)
+    /// or `TimedOut`. (Connections set no timeout of zero, because sockets reject one. The timeout may
+    /// be as long as [`Duration::MAX`], which means no limit: `Instant::now() + timeout` would then
+    /// panic.)
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()>;
     /// Sets how long a `write` may wait until the stream can take bytes. After that time, `write`
     /// returns how many bytes it has written, or fails with `WouldBlock` or `TimedOut` if it has

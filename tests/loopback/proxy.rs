@@ -125,19 +125,24 @@ fn client_waits_no_longer_for_a_proxy_than_for_a_server() {
 }
 
 #[test]
-fn client_says_of_a_proxy_that_greets_and_waits_what_it_said() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let proxy = format!("http://{}", listener.local_addr().unwrap());
-    let greets = run(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        stream.write_all(b"220 mail.example ESMTP\r\n").unwrap();
-        let _ = stream.read_to_end(&mut Vec::new());
-    });
-    let limits = Limits { connect: Duration::from_secs(2), ..Limits::default() };
-    let refused = Client::new("ws://127.0.0.1:1/").limits(limits).proxy(proxy).connect();
-    let Err(Error::Rejected(refused)) = refused else { panic!("{refused:?}") };
-    assert!(refused.to_string().contains("220 mail.example ESMTP"), "{refused}");
-    greets.wait();
+fn client_says_of_a_proxy_that_greets_and_then_waits_or_leaves_what_it_said() {
+    for waits in [true, false] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let proxy = format!("http://{}", listener.local_addr().unwrap());
+        let greets = run(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"220 mail.example ESMTP\r\n").unwrap();
+            if !waits {
+                stream.shutdown(Shutdown::Write).unwrap();
+            }
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        let limits = Limits { connect: Duration::from_secs(2), ..Limits::default() };
+        let refused = Client::new("ws://127.0.0.1:1/").limits(limits).proxy(proxy).connect();
+        let Err(Error::Rejected(refused)) = refused else { panic!("{refused:?}") };
+        assert!(refused.to_string().contains("220 mail.example ESMTP"), "{refused}");
+        greets.wait();
+    }
 }
 
 /// A client that connects over a stream of its own ignores its proxy's address.

@@ -262,6 +262,27 @@ fn client_refuses_a_server_that_it_has_no_reason_to_trust_and_says_nothing_to_it
 }
 
 #[test]
+fn client_says_of_a_server_that_greets_and_leaves_without_close_notify_what_it_said() {
+    let made = for_loopback();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("wss://{}", listener.local_addr().unwrap());
+    let config = Arc::new(made.server());
+    let server = thread::spawn(move || {
+        let stream = listener.accept().unwrap().0;
+        let mut tls = StreamOwned::new(ServerConnection::new(config).unwrap(), stream);
+        // So an IMAP server answers a request.
+        tls.write_all(b"* OK IMAP4rev1 ready\r\n").unwrap();
+        read_head(&mut tls);
+        tls.sock.shutdown(Shutdown::Write).unwrap();
+        let _ = tls.sock.read(&mut [0]);
+    });
+    let error = Client::new(url).root_certificates(&made.file).connect().unwrap_err();
+    assert!(matches!(error, Error::Rejected(_)), "{error}");
+    assert!(error.to_string().contains("* OK IMAP4rev1 ready"), "{error}");
+    server.join().unwrap();
+}
+
+#[test]
 fn section_4_1_client_names_the_host_in_its_hello() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -290,6 +311,27 @@ fn client_says_what_is_wrong_with_a_root_that_is_used_as_a_certificate() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/loopback/a_root.pem");
     let seen = seen_by(Client::new(format!("wss://{}", server.address)).root_certificates(file));
     assert!(seen.contains("CA:TRUE"), "{seen}");
+}
+
+/// A server of many hosts, such as a proxy in front of them, that has no certificate for this one.
+#[derive(Debug)]
+struct NoCertificate;
+
+impl ResolvesServerCert for NoCertificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        None
+    }
+}
+
+#[test]
+fn client_says_that_a_server_may_have_no_certificate_for_this_host() {
+    let config = ServerConfig::builder().with_no_client_auth();
+    let tls = Tls::from_config(Arc::new(config.with_cert_resolver(Arc::new(NoCertificate))));
+    let server = serve(|server| server.tls(tls), echo_handler);
+    let root = for_loopback();
+    let url = format!("wss://{}", server.address);
+    let seen = seen_by(Client::new(url).root_certificates(&root.file));
+    assert!(seen.contains("a server without a certificate for this host"), "{seen}");
 }
 
 #[test]

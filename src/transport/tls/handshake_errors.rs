@@ -109,6 +109,9 @@ pub(super) fn disagreed(error: rustls::Error, role: Role) -> Error {
             Diagnostic::about("a certificate out of its time", format!("it begins in {days} days"))
         }
         InvalidCertificate(why) if is_ca_used_as_end_entity(why) => ca_as_certificate(),
+        InvalidCertificate(why) => {
+            Diagnostic::about("a certificate that cannot be used", quote(why.to_string()))
+        }
         AlertReceived(alert) if is_about_a_certificate(*alert) => Diagnostic::about(
             "a client that does not trust this certificate",
             format!("its alert {alert:?}"),
@@ -166,6 +169,7 @@ mod tests {
         let other = CertificateError::Other(rustls::OtherError(Arc::new(fmt::Error)));
         let said = disagreed(rustls::Error::InvalidCertificate(other), Role::Client).to_string();
         assert!(!said.contains("CA:TRUE"), "{said}");
+        assert!(said.contains("OtherError(Error)") && !said.contains("agree on TLS"), "{said}");
     }
 
     #[test]

@@ -26,6 +26,7 @@
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -206,7 +207,13 @@ impl TlsStream {
                 Ok(more) => count += more,
                 Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
                 Err(_) if fed.is_err() || arrived.unread().is_empty() => break,
-                Err(_) => fed = feed_rustls(&mut tls, arrived).map(drop),
+                Err(_) => {
+                    // After our close_notify, a debug build of rustls panics on a bad record
+                    // instead of returning an error, because it can send no alert any more.
+                    let feed = AssertUnwindSafe(|| feed_rustls(&mut tls, arrived).map(drop));
+                    let panicked = |_| Err(rustls::Error::General("rustls panicked".into()));
+                    fed = catch_unwind(feed).unwrap_or_else(panicked);
+                }
             }
         }
         // A bad record doesn't affect the good records before it: rustls reports the error again in
@@ -656,6 +663,17 @@ mod tests {
         assert_eq!(end_of(&b).unwrap(), 0);
         write_before(soon(), &*b, b"still here").unwrap();
         assert_eq!(read_exact(&a, 10), b"still here");
+    }
+
+    #[test]
+    fn a_bad_record_after_our_close_notify_is_an_error() {
+        let [a, b] = pipe(1 << 20, 1 << 20);
+        let [a, _b] = over([a, b.clone()]);
+        a.shutdown(Shutdown::Write).unwrap();
+        b.write(&[IoSlice::new(&[0xff; 40])]).unwrap();
+        for _ in 0..2 {
+            assert_eq!(a.read(&mut [0; 9]).unwrap_err().kind(), ErrorKind::InvalidData);
+        }
     }
 
     #[test]
