@@ -270,7 +270,10 @@ fn evaluate_response(
             (title, AfterResponse::Response, Verdict::Fine)
         }
         Some(101) => {
-            let agreed = asked.map(|asked| asked.offers.agreed(head)).unwrap_or_default();
+            let agreed = asked.map_or_else(
+                || Offers::agreed_without_request(head),
+                |asked| asked.offers.agreed(head),
+            );
             let verdict = asked.map_or(Verdict::Fine, |asked| verify(head, asked));
             ("a response: frames follow".into(), AfterResponse::Frames(agreed), verdict)
         }
