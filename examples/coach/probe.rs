@@ -914,7 +914,12 @@ impl Line {
                 Err(Next::Frame(close)) if close.code() == Some(1003) && self.sent == BINARY => {
                     return skips("it takes texts only, and says so with 1003, which is allowed");
                 }
-                Err(Next::Frame(close)) if close.code() == Some(1007) && payload.is_ascii() => {
+                // (A peer that refuses U+0000 unmasks rightly.)
+                Err(Next::Frame(close))
+                    if close.code() == Some(1007)
+                        && payload.is_ascii()
+                        && !payload.contains(&0) =>
+                {
                     format!(
                         "{}, though ASCII was sent: it was unmasked wrongly or not at all, or taken from a wrong byte on",
                         close.told()

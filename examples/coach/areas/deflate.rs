@@ -5,7 +5,7 @@ use crate::check::{Check, Lesson, Outcome, Stop, check, fails, skips, warns};
 use crate::inflate::{Block, Inflated, deflate, inflate};
 use crate::library::RSV1;
 use crate::probe::{Head, Line, Message, Next, Probe, answer, odd, word};
-use crate::wire::{BINARY, CLOSE, CONTINUATION, PING, TEXT, frame};
+use crate::wire::{BINARY, CLOSE, CONTINUATION, PING, TEXT, frame, quote};
 
 const ANSWER: Lesson = Lesson {
     section: "RFC 7692 §5",
@@ -216,6 +216,7 @@ impl Open {
     /// Waits for the echo of a text, compressed or not.
     fn comes_back(&mut self, expected: &[u8]) -> Result<(Message, Option<Inflated>), Stop> {
         let wait = self.line.pace().answer();
+        let mut other = String::new();
         for _ in 0..50 {
             let message = match self.line.message(wait) {
                 Ok(message) => message,
@@ -229,7 +230,7 @@ impl Open {
                 }
                 Err(instead) => {
                     return fails(format!(
-                        "instead of the echo of {} bytes: {}",
+                        "instead of the echo of {} bytes: {other}{}",
                         expected.len(),
                         instead.told()
                     ));
@@ -240,6 +241,8 @@ impl Open {
                 if message.payload == expected {
                     return Ok((message, None));
                 }
+                let (count, got) = (message.payload.len(), quote(&message.payload));
+                other = format!("a message of {count} bytes {got}, without RSV1; and then ");
                 continue;
             }
             let before = if self.takeover { std::mem::take(&mut self.history) } else { Vec::new() };
