@@ -90,6 +90,9 @@ pub fn calibrate(target: &Arc<Target>, jobs: usize, needs_echo: bool) -> Result<
                     "{why}: if you trust this certificate, pass --root FILE; --insecure accepts any certificate"
                 ));
             }
+            if why.contains("TLS") {
+                return Err(format!("{why}: if the server speaks no TLS, coach it as ws://"));
+            }
             let at = target.address.as_ref().map(|to| format!("{}:{}", to.host, to.port));
             return Err(format!(
                 "{why}: is it running, and does it listen on {}?",
