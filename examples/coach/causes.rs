@@ -82,6 +82,14 @@ pub fn for_seen(id: &str, seen: &str) -> Option<(&'static str, &'static str)> {
             "Draw four bytes from the system's random source for each frame.",
         ),
         ("frame", _) if seen.contains("unmasked with the key") => own("frame/another-mask")?,
+        ("frame", _) if seen.contains("masked with the key") => (
+            "The client writes a mask key, but XORs the payload with other bytes, or with none.",
+            "XOR byte i of the payload with byte i mod 4 of the key that you write into the header.",
+        ),
+        ("accept" | "refuse", _) if seen.contains("neither went on nor ended") => (
+            "The client finds the fault, but leaves the socket open; or it waits for more.",
+            "Report the fault, and close the socket.",
+        ),
         ("frame" | "lengths", _) if seen.contains("without FIN") => own("frame/complete")?,
         ("lengths", _) if seen.contains("that announces") => (
             "The server read the message, but the length in its answer's frame is wrong: low byte first, or cut to its lowest bits.",
@@ -123,7 +131,7 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
             ("Spaces are trimmed, and tabs aren't.", "Trim spaces and tabs.")
         }
         "head/keep-alive-upgrade" | "head/as-firefox" => (
-            "The server compares the whole value with `Upgrade`, but it's a list.",
+            "The code compares the whole value with `Upgrade`, but it's a list.",
             "Split the value at commas, trim each token, and check whether one of them is `upgrade`, in any letter case.",
         ),
         "head/connection-without-space" => (
@@ -147,7 +155,7 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
             "Split the value at commas, and check whether one element is `websocket`.",
         ),
         "head/unknown-headers" => (
-            "The server refuses a request with a header that it doesn't know; or it splits a line at each colon.",
+            "The code refuses a head with a header that it doesn't know; or it splits a line at each colon.",
             "Split at the first colon, and keep only the headers that you know.",
         ),
         "head/many-headers" => (
@@ -165,6 +173,10 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
         "head/key-last" => (
             "The last line's value loses its last byte, because the end of the head is computed wrongly.",
             "Cut the head before its last CR LF, and split the rest into lines at CR LF.",
+        ),
+        "head/answer-any-reason" => (
+            "The client compares the whole status line, or its last words.",
+            "Compare the version and the three digits of the status, and ignore the words after them.",
         ),
         "head/absolute-target" => (
             "The server compares the target with a path, but a proxy may send a whole URL.",
@@ -638,6 +650,10 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
         "deflate/fallback" | "deflate/on-two-lines" => (
             "The code looks only at the first offer; or it refuses the whole request because of one bad offer.",
             "Go through all offers, on all lines, and accept the first one that you support.",
+        ),
+        "deflate/offer-legal" => (
+            "The offer has an unknown parameter, one twice, or a value that isn't a number from 8 to 15.",
+            "Offer `permessage-deflate` alone, or with `client_max_window_bits`.",
         ),
         "deflate/server-window-8" => (
             "zlib turns 8 bits into 9, or throws an exception.",

@@ -88,7 +88,8 @@ fn wrong(parameters: &Parameters, offer: &str) -> Option<String> {
             _ => false,
         };
         if !good {
-            return Some(format!("{name} with {value:?}, which may not be answered to the offer"));
+            let value = value.as_ref().map_or(String::new(), |value| format!("={value}"));
+            return Some(format!("`{name}{value}`, which may not be answered to the offer"));
         }
     }
     None
@@ -539,7 +540,8 @@ pub const CHECKS: &[Check] = &[
                 .filter(|p| p.0 != "client_max_window_bits" || p.1.is_some())
                 .cloned()
                 .collect();
-            wrong(&given, "client_max_window_bits").map_or(Ok(()), fails)
+            let in_words = |it: String| it.replace("answered to the offer", "offered");
+            wrong(&given, "client_max_window_bits").map(in_words).map_or(Ok(()), fails)
         },
     )
     .clients(),
