@@ -537,6 +537,29 @@ async function echoAndChat() {
     await anna.close();
     await waitFor(bert, '#said', 'leaves');
   });
+  await check('a chat whose server has ended keeps what is typed', async () => {
+    const { address, stop } = await program('06_chat');
+    const page = await open(one, `http://${address}`);
+    await waitFor(page, '#state', 'open');
+    stop();
+    await waitFor(page, '#state', 'closed');
+    await page.type('input', 'not said yet');
+    await page.keyboard.press('Enter');
+    assertEqual(await page.$eval('input', (input) => input.value), 'not said yet', 'the typed text');
+    await page.close();
+  });
+  await check('rooms whose server has forgotten a visitor say how to log in', async () => {
+    const page = await open(one, `http://${await example('08_rooms')}`);
+    await page.type('input', 'ann');
+    await page.keyboard.press('Enter');
+    await waitFor(page, '#said', 'ann: hello');
+    await page.deleteCookie({ name: 'visitor' });
+    await click(page, '[data-room=garden]');
+    await waitFor(page, '#state', 'reload to log in again');
+    await page.reload();
+    await waitFor(page, 'h1', 'Who are you?');
+    await page.close();
+  });
   await Promise.all([one.close(), two.close()]);
 }
 

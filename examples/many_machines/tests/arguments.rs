@@ -26,8 +26,8 @@ fn a_server_that_keeps_all_history_lets_members_in() {
     let mut server = Command::new(env!("CARGO_BIN_EXE_server"));
     server.args(["127.0.0.1:0", "--history", &usize::MAX.to_string()]);
     let mut server = server.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let (mut line, mut stdout) = (String::new(), BufReader::new(server.stdout.take().unwrap()));
+    stdout.read_line(&mut line).unwrap();
     let url = line.trim_end().trim_start_matches("listening on ");
     let told =
         ws101::connect(&format!("{url}/chat/tea?name=ann&key=k")).and_then(|mut ws| ws.recv());
