@@ -343,6 +343,35 @@ fn a_conversation_without_its_request_is_told_from_the_response_on() {
 }
 
 #[test]
+fn the_body_of_a_request_for_a_websocket_is_told_as_a_body() {
+    let head = String::from_utf8(request_head()).unwrap();
+    let with_body = head.replace("\r\n\r\n", "\r\nContent-Length: 5\r\n\r\nhello");
+    let told = told_of(&[
+        (Role::Client, with_body.as_bytes()),
+        (Role::Server, b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
+        (Role::Client, head.as_bytes()),
+        (Role::Server, ANSWER.as_bytes()),
+        (Role::Client, b"\x81\x80\0\0\0\0"),
+    ]);
+    let expected = [
+        "a request, refused with 400",
+        "bytes of plain HTTP",
+        "a response: 400, no WebSocket",
+        "a request for a WebSocket",
+        "a response: frames follow",
+        "text, 0 bytes, masked",
+    ];
+    assert_eq!(titles(&told), expected);
+    // A server that takes it all the same reads frames after the body.
+    let told = told_of(&[
+        (Role::Client, with_body.as_bytes()),
+        (Role::Server, ANSWER.as_bytes()),
+        (Role::Client, b"\x81\x80\0\0\0\0"),
+    ]);
+    assert_eq!(titles(&told).last(), Some(&"text, 0 bytes, masked"));
+}
+
+#[test]
 fn bytes_after_the_last_response_are_told_as_such() {
     let told = told_of(&[
         (Role::Client, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
