@@ -1,5 +1,6 @@
 // One browser uses the playground, the echo and the chat, a server over TLS and one that compresses. `run` says what for.
 
+const fs = require('node:fs');
 const path = require('node:path');
 const { name, assert, assertEqual, check, click, end, fill, headBytes, headOf, launch, open, text, waitFor } = require('./support.js');
 const compressed = require('./compressed.js');
@@ -536,6 +537,18 @@ async function echoAndChat() {
     assertEqual(await bert.$$eval('#said b', (found) => found.length), 0, 'markup');
     await anna.close();
     await waitFor(bert, '#said', 'leaves');
+  });
+  await check("the course's page says what isn't an address, and claims no Close that it didn't send", async () => {
+    const html = fs.readFileSync(path.join(__dirname, '../../examples/course/page.html'), 'utf8');
+    const page = await open(one, `http://${await pageServer(html)}/?url=ws://${await pageServer('')}`);
+    await waitFor(page, '#log', 'closed: 1006');
+    await fill(page, '[name=url]', 'localhost:9001');
+    await click(page, '#dial button');
+    await waitFor(page, '#log', 'is no address');
+    await click(page, '[data-try=close]');
+    await waitFor(page, '#log', 'not connected');
+    assert(!(await text(page, '#log')).includes('sent: Close'), 'a Close is claimed');
+    await page.close();
   });
   await check('a chat whose server has ended keeps what is typed', async () => {
     const { address, stop } = await program('06_chat');
