@@ -43,17 +43,15 @@ fn main() -> ExitCode {
     let pictures = arguments.iter().any(|argument| argument == "--pictures");
     let words: Vec<&str> =
         arguments.iter().map(String::as_str).filter(|word| *word != "--pictures").collect();
-    let explainer = match words.as_slice() {
-        [_, _, "--to", file] => File::create(file)
-            .and_then(|file| Explainer::new(file, Style { colour: false, pictures })),
-        [_, _] if pictures => Explainer::new(std::io::stdout(), Style { colour: false, pictures }),
-        [_, _] => Explainer::stdout(),
+    let (listen, target, file) = match words.as_slice() {
+        [listen, target, "--to", file] => (listen, target, Some(*file)),
+        [listen, target] => (listen, target, None),
         _ => {
             eprintln!("usage: 07_tap LISTEN TARGET [--to FILE] [--pictures]");
             return ExitCode::FAILURE;
         }
     };
-    match explainer.map_err(ws101::Error::Io).and_then(|it| relay(words[0], words[1], it)) {
+    match relay(listen, target, || explainer(file, pictures)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -62,8 +60,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn relay(listen: &str, target: &str, explainer: Explainer) -> Result<()> {
+fn explainer(file: Option<&str>, pictures: bool) -> io::Result<Explainer> {
+    let style = Style { colour: false, pictures };
+    match file {
+        Some(file) => Explainer::new(File::create(file)?, style),
+        None if pictures => Explainer::new(io::stdout(), style),
+        None => Explainer::stdout(),
+    }
+}
+
+fn relay(
+    listen: &str,
+    target: &str,
+    explainer: impl FnOnce() -> io::Result<Explainer>,
+) -> Result<()> {
     let listener = TcpListener::bind(listen)?;
+    // Creating the file empties it, so the tap must be able to listen first.
+    let explainer = explainer()?;
     println!("listening on ws://{}", listener.local_addr()?);
     for (number, client) in (1..).zip(ctrl_c::incoming(&listener)) {
         let name = format!("#{number}");

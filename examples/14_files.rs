@@ -244,14 +244,24 @@ fn demonstrate() -> Result<()> {
     fs::create_dir_all(folder.join("there"))?;
     let server = Server::bind("127.0.0.1:0")?;
     let (url, there) = (format!("ws://{}", server.local_addr()?), folder.join("there"));
-    std::thread::spawn(move || serve(server, there));
+    let serving = std::thread::spawn(move || serve(server, there));
+    let done = put_and_get(&url, &folder);
+    // After Ctrl-C, handlers of the server may still use the folder.
+    if ctrl_c::was_pressed() {
+        let _ = serving.join();
+    }
+    let removed = fs::remove_dir_all(&folder);
+    done?;
+    Ok(removed?)
+}
 
+fn put_and_get(url: &str, folder: &Path) -> Result<()> {
     let file = folder.join("numbers.bin");
     let numbers: Vec<u8> = (0..5u32 << 20).flat_map(u32::to_le_bytes).collect();
     File::create(&file)?.write_all(&numbers)?;
-    put(&url, &file)?;
+    put(url, &file)?;
     fs::remove_file(&file)?;
-    get(&url, &file)?;
+    get(url, &file)?;
     assert_eq!(fs::read(&file)?, numbers);
     match Client::new(format!("{url}/../secret?do=get")).connect() {
         Err(Error::Rejected(rejection)) if rejection.status == Some(404) => {
@@ -259,6 +269,5 @@ fn demonstrate() -> Result<()> {
         }
         other => println!("{other:?}"),
     }
-    fs::remove_dir_all(folder)?;
     Ok(())
 }

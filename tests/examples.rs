@@ -646,6 +646,20 @@ fn a_tap_between_echo_and_client_explains_each_byte_and_changes_none() {
 }
 
 #[test]
+fn a_tap_that_cannot_listen_leaves_the_file_of_an_earlier_run_as_it_was() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let file = std::env::temp_dir().join(format!("ws101-tap-{}.txt", std::process::id()));
+    std::fs::write(&file, "what an earlier run has explained").unwrap();
+    let mut tap = program("07_tap");
+    tap.args([&taken.local_addr().unwrap().to_string(), "127.0.0.1:1", "--to"]).arg(&file);
+    let ended = tap.output().unwrap();
+    let left = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert!(!ended.status.success(), "{ended:?}");
+    assert_eq!(left, "what an earlier run has explained");
+}
+
+#[test]
 fn a_tunnel_to_a_target_that_refuses_says_so_at_its_near_end() {
     use std::net::{TcpListener, TcpStream};
     // Nothing listens at this client's own address, and no other program gets its port.

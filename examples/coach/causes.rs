@@ -45,6 +45,34 @@ pub fn for_seen(id: &str, seen: &str) -> Option<(&'static str, &'static str)> {
                 "Write each line as the name, a colon directly after it, a space and the value.",
             )
         }
+        ("refuse", _) if seen.contains("which says that all went well") => (
+            "The server finds the fault, but answers with a status of success; or it serves a page to any request that it doesn't take for a handshake.",
+            "Answer with a status from 400 on, such as `400 Bad Request`.",
+        ),
+        ("refuse", _) if seen.starts_with("no HTTP answer: \"") => (
+            "The refusal is no whole HTTP head: it lacks its status line, or the empty line at its end.",
+            "Begin it with `HTTP/1.1 400 Bad Request`, and write CR LF twice after the last header.",
+        ),
+        ("fragments" | "utf8" | "rules" | "deflate", _)
+            if seen.contains("which may not be sent") =>
+        {
+            (
+                "The code finds the fault, but closes with a number that no Close may carry: 1005, 1006 and 1015 only name cases inside programs.",
+                "Close with 1002 for a broken rule, and with 1007 for a text that isn't UTF-8.",
+            )
+        }
+        ("deflate", "hello") if seen.contains("code 1002") => (
+            "The answer accepts the offer of permessage-deflate, but the code that reads frames still refuses RSV1.",
+            "Leave the extension out of your answer until you inflate what has RSV1.",
+        ),
+        ("deflate", _) if seen.contains("without RSV1; and then") => (
+            "The code compresses its messages, but doesn't set RSV1; or it doesn't inflate what comes.",
+            "Inflate what has RSV1, and set RSV1 on the first frame of each message that you compress.",
+        ),
+        ("frame", "text") if seen.contains("a zero byte appended") => (
+            "The payload is kept as a C string, and the zero that ends it is sent, too.",
+            "Send as many bytes as the frame announced.",
+        ),
         ("close", "answer-frame") if seen.starts_with("a Close with") => (
             "The Close is built by hand, and not with the function that writes all other frames.",
             "Write the Close with the same function: a client masks each frame, even an empty Close, and a server none.",
@@ -54,6 +82,14 @@ pub fn for_seen(id: &str, seen: &str) -> Option<(&'static str, &'static str)> {
             "Draw four bytes from the system's random source for each frame.",
         ),
         ("frame", _) if seen.contains("unmasked with the key") => own("frame/another-mask")?,
+        ("frame", _) if seen.contains("masked with the key") => (
+            "The client writes a mask key, but XORs the payload with other bytes, or with none.",
+            "XOR byte i of the payload with byte i mod 4 of the key that you write into the header.",
+        ),
+        ("accept" | "refuse", _) if seen.contains("neither went on nor ended") => (
+            "The client finds the fault, but leaves the socket open; or it waits for more.",
+            "Report the fault, and close the socket.",
+        ),
         ("frame" | "lengths", _) if seen.contains("without FIN") => own("frame/complete")?,
         ("lengths", _) if seen.contains("that announces") => (
             "The server read the message, but the length in its answer's frame is wrong: low byte first, or cut to its lowest bits.",
@@ -95,7 +131,7 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
             ("Spaces are trimmed, and tabs aren't.", "Trim spaces and tabs.")
         }
         "head/keep-alive-upgrade" | "head/as-firefox" => (
-            "The server compares the whole value with `Upgrade`, but it's a list.",
+            "The code compares the whole value with `Upgrade`, but it's a list.",
             "Split the value at commas, trim each token, and check whether one of them is `upgrade`, in any letter case.",
         ),
         "head/connection-without-space" => (
@@ -119,7 +155,7 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
             "Split the value at commas, and check whether one element is `websocket`.",
         ),
         "head/unknown-headers" => (
-            "The server refuses a request with a header that it doesn't know; or it splits a line at each colon.",
+            "The code refuses a head with a header that it doesn't know; or it splits a line at each colon.",
             "Split at the first colon, and keep only the headers that you know.",
         ),
         "head/many-headers" => (
@@ -138,6 +174,10 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
             "The last line's value loses its last byte, because the end of the head is computed wrongly.",
             "Cut the head before its last CR LF, and split the rest into lines at CR LF.",
         ),
+        "head/answer-any-reason" => (
+            "The client compares the whole status line, or its last words.",
+            "Compare the version and the three digits of the status, and ignore the words after them.",
+        ),
         "head/absolute-target" => (
             "The server compares the target with a path, but a proxy may send a whole URL.",
             "If the target is a whole URL, use the path after its host.",
@@ -155,7 +195,7 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
             "Begin the answer with `HTTP/1.1 101`.",
         ),
         "accept/upgrade" => (
-            "The header is missing, misspelt, or names another protocol.",
+            "The header is missing, misspelt, written twice (by you and by a framework), or names another protocol.",
             "Write `Upgrade: websocket`.",
         ),
         "accept/connection" => (
@@ -537,8 +577,16 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
             "Catch errors where each connection is served.",
         ),
         "many/two-at-once" => (
-            "The accept loop also serves the connection; or the server has room for only one client.",
-            "Give each connection a thread, a task, or a place in an event loop.",
+            "The accept loop also serves the connection; the server has room for only one client, or stops listening while it serves one; or all connections share one variable for their socket.",
+            "Keep on accepting, and give each connection a thread, a task, or a place in an event loop, with variables of its own.",
+        ),
+        "many/crowd" => (
+            "The server has room for only a few connections, and drops others without an answer; or it mixes up the messages of many.",
+            "Make room for more, or answer `503 Service Unavailable` when there's none.",
+        ),
+        "policy/origin-own" => (
+            "The server compares Origin with Host as a whole, although Origin begins with the scheme; or it refuses each request that has an Origin, as every browser's has.",
+            "Compare Origin with `http://` or `https://` and the Host, and answer 403 to other pages alone.",
         ),
         "many/own-messages" => (
             "The server keeps messages in a variable that all connections share.",
@@ -602,6 +650,10 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
         "deflate/fallback" | "deflate/on-two-lines" => (
             "The code looks only at the first offer; or it refuses the whole request because of one bad offer.",
             "Go through all offers, on all lines, and accept the first one that you support.",
+        ),
+        "deflate/offer-legal" => (
+            "The offer has an unknown parameter, one twice, or a value that isn't a number from 8 to 15.",
+            "Offer `permessage-deflate` alone, or with `client_max_window_bits`.",
         ),
         "deflate/server-window-8" => (
             "zlib turns 8 bits into 9, or throws an exception.",

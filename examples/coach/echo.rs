@@ -5,8 +5,14 @@
 use crate::library::mask;
 
 /// Describes the known mistake that turned the sent bytes, masked with this key, into the received
-/// ones. `None` if no known mistake fits.
-pub fn wrong_way(sent: &[u8], got: &[u8], key: mask::Key) -> Option<String> {
+/// ones. `None` if no known mistake fits. If the peer is a client, `theirs` is the key in the frame
+/// that came back.
+pub fn wrong_way(
+    sent: &[u8],
+    got: &[u8],
+    key: mask::Key,
+    theirs: Option<mask::Key>,
+) -> Option<String> {
     let masked = {
         let mut bytes = sent.to_vec();
         mask::apply(key, 0, &mut bytes);
@@ -40,8 +46,9 @@ pub fn wrong_way(sent: &[u8], got: &[u8], key: mask::Key) -> Option<String> {
             "of which only the first four were unmasked".into()
         }
         () if got.len() == sent.len() && repeats(0) => {
+            let (how, key) = theirs.map_or(("unmasked", key), |theirs| ("masked", theirs));
             let used: Vec<u8> = (0..4).map(|i| key[i] ^ differences[i]).collect();
-            format!("unmasked with the key {used:02x?}, and not with the frame's own, {key:02x?}")
+            format!("{how} with the key {used:02x?}, and not with the frame's own, {key:02x?}")
         }
         () if got.len() == sent.len() && same > 0 && repeats(same) => {
             format!("unmasked wrongly from byte {same} on: the key went on at another of its bytes")
@@ -67,4 +74,20 @@ pub fn wrong_way(sent: &[u8], got: &[u8], key: mask::Key) -> Option<String> {
 
 fn latin1(bytes: &[u8]) -> String {
     bytes.iter().map(|&byte| byte as char).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn client_that_does_not_mask_what_it_sends_with_a_key_is_told_so() {
+        let (sent, theirs) = (b"coach 01", [1, 2, 3, 4]);
+        let mut got = *sent;
+        mask::apply(theirs, 0, &mut got);
+        let way = wrong_way(sent, &got, [0; 4], Some(theirs)).unwrap();
+        assert!(way.starts_with("masked with the key [00, 00, 00, 00]"), "{way}");
+        let way = wrong_way(sent, &got, [0; 4], None).unwrap();
+        assert!(way.starts_with("unmasked with the key [01, 02, 03, 04]"), "{way}");
+    }
 }

@@ -134,6 +134,37 @@ fn parse() -> Result<Options, String> {
     Ok(options)
 }
 
+/// Returns the words that coach this peer in the same way, for the commands that a report suggests.
+fn same_words(options: &Options) -> String {
+    let mut words = Vec::new();
+    let flags = [("--strict", options.strict), ("--insecure", options.insecure)];
+    words.extend(flags.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| (*name).to_owned()));
+    let values = [
+        ("--root", options.root.clone()),
+        ("--timeout", options.timeout.map(|ms| ms.to_string())),
+        ("--jobs", options.jobs.map(|jobs| jobs.to_string())),
+        ("--listen", options.listen.clone()),
+    ];
+    for (name, value) in values {
+        words.extend(value.into_iter().flat_map(|value| [name.to_owned(), for_shell(&value)]));
+    }
+    words.extend(options.url.iter().map(|url| for_shell(url)));
+    if !options.command.is_empty() {
+        words.push("--".into());
+        words.extend(options.command.iter().map(|word| for_shell(word)));
+    }
+    words.join(" ")
+}
+
+/// Quotes a word that a shell would otherwise change, such as a URL with `?` and `&`.
+fn for_shell(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&byte);
+    match !word.is_empty() && word.bytes().all(is_plain) {
+        true => word.into(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
 fn matches(check: &Check, id: &str) -> bool {
     check.id == id || check.area() == id
 }
@@ -255,15 +286,14 @@ fn finish(
     started: Instant,
     target: &Target,
 ) -> Result<u8, String> {
-    let write = |file: &Option<String>, text: fn(&[Judged], &str) -> String| match file {
-        Some(file) => {
-            std::fs::write(file, text(all, peer)).map_err(|error| format!("{file}: {error}"))
-        }
+    let write = |file: &Option<String>, text: &dyn Fn() -> String| match file {
+        Some(file) => std::fs::write(file, text()).map_err(|error| format!("{file}: {error}")),
         None => Ok(()),
     };
+    let same = same_words(options);
     // A file that can't be written ends the run with 2, but only after the report is printed.
-    let written = write(&options.junit, report::junit)
-        .and_then(|()| write(&options.markdown, report::markdown));
+    let written = write(&options.junit, &|| report::junit(all, &same))
+        .and_then(|()| write(&options.markdown, &|| report::markdown(all, peer)));
     let failed = report::count(all, Verdict::Fail);
     let status = match unasked(all, target) {
         Some(why) if failed == 0 => Err(why),
@@ -280,11 +310,11 @@ fn finish(
             if failed == 0 {
                 warnings(all);
             }
-            learner(stage, all, peer, colour);
+            learner(stage, all, &same, colour);
         }
-        None if options.course => course(all, peer),
+        None if options.course => course(all, &same),
         None => {
-            let _ = write!(io::stdout(), "{}", report::failures(all, peer, colour));
+            let _ = write!(io::stdout(), "{}", report::failures(all, &same, colour));
             warnings(all);
             let _ = write!(io::stdout(), "{}", report::skips(all));
         }
@@ -315,12 +345,12 @@ fn warnings(all: &[Judged]) {
     }
 }
 
-fn learner(stage: usize, all: &[Judged], peer: &str, colour: bool) {
+fn learner(stage: usize, all: &[Judged], same: &str, colour: bool) {
     match all.iter().find(|judged| judged.verdict == Verdict::Fail) {
         Some(judged) => {
-            say!("{}", report::diagnostic(judged, peer, colour));
+            say!("{}", report::diagnostic(judged, same, colour));
             say!(
-                "next: fix this, then run again: coach --stage {stage} {peer}\nread: {}\n",
+                "next: fix this, then run again: coach --stage {stage} {same}\nread: {}\n",
                 chapter(judged.stage)
             );
         }
@@ -331,7 +361,7 @@ fn learner(stage: usize, all: &[Judged], peer: &str, colour: bool) {
             say!("read: {}\n", chapter(stage));
         }
         None if stage < STAGES.len() => say!(
-            "stage {stage} holds. next: coach --stage {} {peer}\nread: {}\n",
+            "stage {stage} holds. next: coach --stage {} {same}\nread: {}\n",
             stage + 1,
             chapter(stage + 1)
         ),
@@ -348,7 +378,7 @@ fn holds(stage: &[Judged]) -> bool {
 
 /// Prints which stages are done and which comes next. The last stage that ran is the first one that
 /// failed, if any did.
-fn course(all: &[Judged], peer: &str) {
+fn course(all: &[Judged], same: &str) {
     let last = all.last().map_or(1, |judged| judged.stage);
     let is_open = !holds(&all[all.partition_point(|judged| judged.stage < last)..]);
     for (i, stage) in STAGES.iter().enumerate() {
@@ -368,7 +398,7 @@ fn course(all: &[Judged], peer: &str) {
         say!("{:>2} {:<10} {state:<5} {}{warned}", i + 1, stage.area, stage.title);
     }
     match is_open {
-        true => say!("\nread: {}\nthen: coach --stage {last} {peer}\n", chapter(last)),
+        true => say!("\nread: {}\nthen: coach --stage {last} {same}\n", chapter(last)),
         false => say!("\nall stages are done\n"),
     }
 }
@@ -466,4 +496,29 @@ fn dial(address: &Address, options: &Options) -> Result<Box<Dial>, String> {
         );
     }
     Ok(Box::new(|address| Ok(Box::new(tcp(address)?))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_that_a_report_suggests_coach_the_same_peer_in_the_same_way() {
+        let url = |url: &str| Options { url: Some(url.into()), ..Options::default() };
+        let listen = Options {
+            listen: Some("127.0.0.1:9001".into()),
+            command: vec!["python3".into(), "my client.py".into()],
+            ..Options::default()
+        };
+        let insecure =
+            Options { strict: true, insecure: true, jobs: Some(1), ..url("wss://[::1]/?a=1&b=2") };
+        for (options, words) in [
+            (url("ws://127.0.0.1:9001/chat"), "ws://127.0.0.1:9001/chat"),
+            (insecure, "--strict --insecure --jobs 1 'wss://[::1]/?a=1&b=2'"),
+            (listen, "--listen 127.0.0.1:9001 -- python3 'my client.py'"),
+        ] {
+            assert_eq!(same_words(&options), words);
+        }
+        assert_eq!(for_shell("it's"), r"'it'\''s'");
+    }
 }

@@ -32,7 +32,7 @@ fn paint(colour: bool, code: &str, text: &str) -> String {
 
 /// Lists all failures: the first of each rule in full, and the others of the same rule in a line
 /// each.
-pub fn failures(all: &[Judged], peer: &str, colour: bool) -> String {
+pub fn failures(all: &[Judged], same: &str, colour: bool) -> String {
     let failed: Vec<&Judged> = all.iter().filter(|it| it.verdict == Verdict::Fail).collect();
     let firsts: Vec<&Judged> = failed
         .iter()
@@ -51,7 +51,7 @@ pub fn failures(all: &[Judged], peer: &str, colour: bool) -> String {
         );
     }
     for first in firsts {
-        out += &diagnostic(first, peer, colour);
+        out += &diagnostic(first, same, colour);
         let others = failed.iter().filter(|it| !std::ptr::eq(**it, first) && same_rule(it, first));
         for other in others {
             let text = format!("{}: {}", other.check.id, shortened(&other.seen));
@@ -106,8 +106,8 @@ pub fn skips(all: &[Judged]) -> String {
 }
 
 /// Writes a failure or warning in full: what was sent, expected and seen, the rule, the cause and
-/// the fix.
-pub fn diagnostic(judged: &Judged, peer: &str, colour: bool) -> String {
+/// the fix. `same` are the words that coach this peer in the same way.
+pub fn diagnostic(judged: &Judged, same: &str, colour: bool) -> String {
     let check = judged.check;
     let (sign, code) =
         if judged.verdict == Verdict::Fail { ("FAIL", "1;31") } else { ("warn", "1;33") };
@@ -120,7 +120,7 @@ pub fn diagnostic(judged: &Judged, peer: &str, colour: bool) -> String {
         check.lesson.section
     );
     let chapter = chapter(judged.stage);
-    let again = format!("coach --only {} {peer}", check.id);
+    let again = format!("coach --only {} {same}", check.id);
     let (causes, fix) = check.cause_and_fix(&judged.seen);
     let lines = [
         ("sent", check.sends),
@@ -399,7 +399,7 @@ fn xml(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-pub fn junit(all: &[Judged], peer: &str) -> String {
+pub fn junit(all: &[Judged], same: &str) -> String {
     let mut out = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n<testsuite name=\"coach\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\">\n",
         all.len(),
@@ -426,7 +426,7 @@ pub fn junit(all: &[Judged], peer: &str) -> String {
                 out,
                 "><failure message=\"{}\">{}</failure></testcase>",
                 xml(&judged.seen),
-                xml(&diagnostic(judged, peer, false))
+                xml(&diagnostic(judged, same, false))
             ),
         };
     }

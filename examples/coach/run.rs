@@ -90,6 +90,9 @@ pub fn calibrate(target: &Arc<Target>, jobs: usize, needs_echo: bool) -> Result<
                     "{why}: if you trust this certificate, pass --root FILE; --insecure accepts any certificate"
                 ));
             }
+            if why.contains("TLS") {
+                return Err(format!("{why}: if the server speaks no TLS, coach it as ws://"));
+            }
             let at = target.address.as_ref().map(|to| format!("{}:{}", to.host, to.port));
             return Err(format!(
                 "{why}: is it running, and does it listen on {}?",
@@ -595,13 +598,21 @@ mod tests {
     fn usual_cause_fits_what_the_check_saw() {
         let text_without_fin: &[u8] = b"\x01\x02Hi";
         let low_byte_first: &[u8] = b"\x81\x7e\x7e\x00Hi";
+        let close_1002: &[u8] = b"\x88\x02\x03\xea";
+        let compressed_without_rsv1: &[u8] = b"\x81\x07\xf2\x48\xcd\xc9\xc9\x07\x00";
+        let deflates = String::from_utf8_lossy(ANSWER_101)
+            .replace("\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
         for (id, frame, seen, cause) in [
             ("frame/text", text_without_fin, "after 2 bytes in frames without FIN", "sets FIN"),
             ("lengths/text-126", low_byte_first, "a frame that announces 32256 bytes", "low byte"),
+            ("deflate/hello", close_1002, "a Close with code 1002", "still refuses RSV1"),
+            ("deflate/hello", compressed_without_rsv1, "a message of 7 bytes", "doesn't set RSV1"),
         ] {
+            let head = if id.starts_with("deflate") { deflates.as_bytes() } else { ANSWER_101 };
+            let answer: &'static [u8] = [head, frame].concat().leak();
             let target =
                 target(Duration::from_millis(100), Duration::ZERO, move |mut stream, _| {
-                    let _ = stream.write_all(&[ANSWER_101, frame].concat());
+                    let _ = stream.write_all(answer);
                     let _ = stream.read_to_end(&mut Vec::new());
                 });
             let (_, check) = check(id);
@@ -613,6 +624,38 @@ mod tests {
             let fits = check.cause_and_fix(&came).0;
             assert!(fits.contains(cause) && fits != own, "{id}: {fits}");
         }
+        let (_, check) = check("utf8/lone-continuation");
+        let fits =
+            check.cause_and_fix("after the bytes [80]: a Close with 1005, which may not be sent");
+        assert!(fits.0.contains("finds the fault"), "{fits:?}");
+    }
+
+    #[test]
+    fn peer_that_refuses_u_0000_is_not_said_to_unmask_wrongly() {
+        let target = target(Duration::from_millis(100), Duration::ZERO, |mut stream, _| {
+            let _ = stream.write_all(&[ANSWER_101, b"\x88\x02\x03\xef"].concat());
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        let came = Probe::new(target).open().unwrap().comes_back(b"a\0b");
+        let Err(Stop::Fails(seen)) = came else { panic!("an echo") };
+        assert!(seen.contains("code 1007") && !seen.contains("unmasked"), "{seen}");
+    }
+
+    #[test]
+    fn server_with_room_for_three_is_not_said_to_serve_only_one() {
+        static OPEN: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        let target = target(Duration::from_millis(300), Duration::ZERO, |mut stream, _| {
+            if OPEN.fetch_add(1, Relaxed) < 3 {
+                let _ = stream.write_all(ANSWER_101);
+                let _ = stream.read_to_end(&mut Vec::new());
+            }
+            OPEN.fetch_sub(1, Relaxed);
+        });
+        target.together.store(true, Relaxed);
+        let Err(Stop::Fails(seen)) = (check("many/crowd").1.run)(&mut Probe::new(target)) else {
+            panic!("it doesn't fail")
+        };
+        assert!(seen.starts_with("beside 3 connections, another isn't served"), "{seen}");
     }
 
     #[test]

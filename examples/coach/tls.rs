@@ -11,8 +11,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-    StreamOwned,
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, InvalidMessage, RootCertStore,
+    SignatureScheme, StreamOwned,
 };
 
 use crate::probe::Socket;
@@ -72,10 +72,21 @@ pub fn wrap(config: Arc<ClientConfig>, host: &str, tcp: TcpStream) -> io::Result
                 let why = format!("the server didn't answer the TLS handshake in {seconds} s");
                 io::Error::new(io::ErrorKind::TimedOut, why)
             }
+            io::ErrorKind::UnexpectedEof => io::Error::new(
+                error.kind(),
+                "the server ended the connection during the TLS handshake",
+            ),
+            _ if is_no_tls(&error) => io::Error::new(error.kind(), "its answer isn't TLS"),
             _ => error,
         })?;
     }
     Ok(Box::new(stream))
+}
+
+/// Whether the server's first bytes aren't a TLS record: it may speak plain HTTP.
+fn is_no_tls(error: &io::Error) -> bool {
+    let error = error.get_ref().and_then(|error| error.downcast_ref());
+    matches!(error, Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)))
 }
 
 /// Accepts any certificate (`--insecure`).
@@ -119,6 +130,7 @@ impl ServerCertVerifier for Any {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::net::TcpListener;
 
     use super::*;
@@ -131,5 +143,28 @@ mod tests {
             panic!("a handshake with a silent server");
         };
         assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+    }
+
+    #[test]
+    fn coach_names_a_server_that_speaks_no_tls_as_such() {
+        for (answer, why) in [
+            (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "its answer isn't TLS"),
+            (b"", "ended the connection during the TLS handshake"),
+        ] {
+            let plain = TcpListener::bind("127.0.0.1:0").unwrap();
+            let tcp = TcpStream::connect(plain.local_addr().unwrap()).unwrap();
+            let (mut stream, _) = plain.accept().unwrap();
+            let server = std::thread::spawn(move || {
+                stream.read_exact(&mut [0; 5]).unwrap();
+                stream.write_all(answer).unwrap();
+                stream.shutdown(std::net::Shutdown::Write).unwrap();
+                let _ = stream.read_to_end(&mut Vec::new());
+            });
+            let Err(error) = wrap(config(None, true).unwrap(), "localhost", tcp) else {
+                panic!("a handshake with a plain server");
+            };
+            assert!(error.to_string().contains(why), "{error}");
+            server.join().unwrap();
+        }
     }
 }

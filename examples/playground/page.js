@@ -29,11 +29,15 @@ function openLens() {
        note: told => note(told.text), code: gotCode, saved: download, opened: drawOpened,
        contended: drawContended, coach: onCoach, failure: drawFailure })[told.about]?.(told);
   };
-  lens.onclose = () => note('The server has ended, or has dropped this page. Reload to connect again.', true);
+  lens.onclose = () => note();
 }
+
+/** Without its lens, the page hears of no byte. Even a server that has been started again doesn't know this page. */
+const isGone = () => lens.readyState > WebSocket.OPEN;
 
 function ask(question, body = '') {
   if (lens.readyState === WebSocket.OPEN) lens.send(`${question}\n${body}`);
+  else if (isGone()) note();
 }
 
 function you(told) {
@@ -60,16 +64,17 @@ function button(name, onclick) {
 }
 
 let hiding;
-function note(text, stays = false) {
+function note(text) {
   clearTimeout(hiding);
-  $('note').textContent = text;
+  $('note').textContent = isGone() ? 'The server has ended, or has dropped this page. Reload to connect again.' : text;
   $('note').hidden = false;
-  if (!stays) hiding = setTimeout(() => { $('note').hidden = true; }, 8000);
+  if (!isGone()) hiding = setTimeout(() => { $('note').hidden = true; }, 8000);
 }
 
 // ---- the wire: the connection that the page shows ----
 
 function openWire(first = false) {
+  if (isGone()) return note();
   if (!me) return;
   wire?.close();
   const opened = wire = new WebSocket(address(`/wire?ticket=${me.ticket}`));
@@ -420,8 +425,9 @@ const withoutSpaces = digits => digits.replace(/[\s+:]/g, '');
 function askVerdict() {
   const from = $('frame-from').value, bytes = $('frame-bytes').value;
   ask(`frames ${from}`, bytes);
-  const shown = bytes.trim().replace(/\s+/g, ' ').toLowerCase().slice(0, 2000);
-  $('frame-link').href = `#${from === senderOf(withoutSpaces(shown)) ? '' : `${from} `}${shown}`;
+  const shown = bytes.trim().replace(/\s+/g, ' ').toLowerCase(), digits = withoutSpaces(shown);
+  $('frame-linked').hidden = !/^([0-9a-f]{2})+$/.test(digits);
+  $('frame-link').href = `#${from === senderOf(digits) ? '' : `${from} `}${shown}`;
 }
 
 /** A link to a frame: `#81 85 37 ..`. It names the sender only if the mask bit doesn't say who that is: `#client 81 05 ..`. */
@@ -447,7 +453,7 @@ function drawVerdict(told) {
   const good = () => make('div', 'lesson good', make('p', '', make('b', '', 'Fine. '), 'It breaks no rule.'));
   $('frame-verdict').replaceChildren(...told.annotations.map(annotation => make('div', 'inside',
     make('p', 'said', make('b', '', annotation.title)), strip(annotation),
-    annotation.what === 'frame' ? (annotation.verdict.kind === 'fine' ? good() : lesson(annotation.verdict)) : '',
+    annotation.verdict.kind !== 'fine' ? lesson(annotation.verdict) : annotation.what === 'frame' ? good() : '',
     ...walkButton(annotation), values(annotation))));
 }
 
@@ -456,6 +462,7 @@ function card({ name, story, bytes }) {
   const it = button('', () => {
     // On a new connection: after an error, the browser reads nothing more.
     openWire();
+    if (isGone()) return;
     wire.addEventListener('open', () => {
       const of = broken = { name, wire, answered: null, annotation: null };
       $('outcome').replaceChildren(make('p', 'quiet', 'Sent. Waiting for your browser.'));
@@ -657,7 +664,7 @@ function coloured(line) {
 
 // ---- 5: the coach ----
 
-let stages = new Map(), verdicts = new Map(), begun = 0;
+let stages = new Map(), verdicts = new Map(), begun = 0, coached = '';
 
 $('coach-stage').append(...Array.from({ length: 14 }, (_, at) => {
   const option = make('option', '', `stage ${at + 1}`);
@@ -666,7 +673,9 @@ $('coach-stage').append(...Array.from({ length: 14 }, (_, at) => {
 }));
 $('coach-form').onsubmit = event => {
   event.preventDefault();
-  ask(`coach ${me.ticket} ${$('coach-stage').value}`, $('coach-address').value);
+  const typed = $('coach-address').value.trim();
+  coached = typed.includes('://') ? typed : `ws://${typed}`;
+  ask(`coach ${me?.ticket} ${$('coach-stage').value}`, typed);
 };
 $('coach-stop').onclick = () => ask('stop');
 
@@ -757,7 +766,7 @@ function drawFailure({ failure }) {
   if (!details || details.children.length > 1) return;
   const rows = [['sent', failure.sent], ['expected', failure.expected], ['seen', failure.seen], ['rule', failure.rule],
     ['usual cause', failure.cause], ['fix', failure.fix], ['chapter', failure.chapter],
-    ['again', `cargo run --example coach -- --only ${failure.id} ${$('coach-address').value}`]];
+    ['again', `cargo run --example coach -- --only ${failure.id} '${coached}'`]];
   const inside = make('div', 'inside', make('div', 'lesson', make('dl', '', ...rows.flatMap(([name, text]) => [make('dt', '', name), make('dd', '', text)]))));
   if (failure.exchange.length) {
     inside.append(make('p', 'quiet', 'What passed on the connection, byte by byte. The code is from ws101, which follows the rule.'));

@@ -199,7 +199,7 @@ impl Run {
             AnnotationKind::Unread => (
                 "bytes after the end",
                 "unread",
-                "after an error or a Close, the receiver reads nothing more",
+                "after an error, a Close or the last response, the receiver reads nothing more",
                 "§7.1.7",
             ),
             _ => (

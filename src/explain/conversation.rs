@@ -245,9 +245,10 @@ impl Conversation {
                 let frames = |from, start| frames_stage(from, start, &self.settings, agreed);
                 self.server.stage = frames(Role::Server, self.server.passed);
                 match &mut self.client.stage {
-                    // The client's request is incomplete or wasn't seen, so the client's next bytes
-                    // aren't frames.
-                    Stage::Head(arriving) if arriving.start() == 0 => {}
+                    // The client's request is incomplete, so the client's next bytes aren't frames.
+                    // If no byte of it was seen, the conversation begins in the middle.
+                    Stage::Head(arriving)
+                        if arriving.start() == 0 && !arriving.bytes().is_empty() => {}
                     Stage::Frames(frames) => set_agreed(frames, agreed),
                     Stage::Head(arriving) => {
                         let (start, bytes) = (arriving.start(), arriving.bytes().to_vec());

@@ -1,10 +1,11 @@
 // One browser uses the playground, the echo and the chat, a server over TLS and one that compresses. `run` says what for.
 
+const fs = require('node:fs');
 const path = require('node:path');
 const { name, assert, assertEqual, check, click, end, fill, headBytes, headOf, launch, open, text, waitFor } = require('./support.js');
 const compressed = require('./compressed.js');
 const secure = require('./secure.js');
-const { example, liar, recorder, pageServer, silent, stopAll } = require('./servers.js');
+const { example, liar, program, recorder, pageServer, silent, stopAll } = require('./servers.js');
 
 async function playground() {
   const address = await example('playground');
@@ -65,6 +66,8 @@ async function playground() {
     await waitFor(page, '#frame-verdict', 'pairs of hexadecimal digits');
     await fill(page, '#frame-bytes', '88 82 00 00 00 00 03 e8');
     await waitFor(page, '#frame-verdict', 'It breaks no rule');
+    await fill(page, '#frame-bytes', '"GET / HTTP/1.1\\r\\n\\r\\n"');
+    await waitFor(page, '#frame-verdict', 'Refused with 400');
   });
   await code(page, browser, recorded);
   await coach(page);
@@ -94,14 +97,14 @@ async function playground() {
     await waitFor(page, '#state', 'open');
     const other = await open(browser, `http://${recorded}`);
     await waitFor(other, '#state', 'open');
-    await waitFor(page, '#tabs', 'tab 4');
+    await waitFor(page, '#tabs', 'tab 5');
     await fill(page, '#all-text', 'is anybody here?');
     await click(page, '#all button');
     await waitFor(other, '#timeline', 'onmessage: "is anybody here?"');
     await click(other, '#slow');
-    await waitFor(page, '#tabs', 'tab 4, slow');
+    await waitFor(page, '#tabs', 'tab 5, slow');
     await click(page, '#burst');
-    await waitFor(page, '#note', 'Tab 4 reads too slowly');
+    await waitFor(page, '#note', 'Tab 5 reads too slowly');
     await waitFor(other, '#state', 'closed');
     await waitFor(page, '#state', 'open');
     await other.close();
@@ -147,6 +150,31 @@ async function playground() {
     assertEqual(foreign.filter((url) => url !== 'data:,').join(), '', 'foreign resources');
     // A broken frame is reported on the console by the browser itself.
     assertEqual(page.complaints.filter((one) => !/WebSocket|websocket|connection to ws:/.test(one)).join(), '', 'complaints');
+  });
+  await check('a page that the browser goes back to isn\'t slow', async () => {
+    const other = await open(browser, `http://${recorded}`);
+    await waitFor(other, '#state', 'open');
+    await click(other, '#slow');
+    await waitFor(other, '#tabs', 'this one, slow');
+    await other.goto('about:blank');
+    await other.goBack();
+    await waitFor(other, '#state', 'open');
+    await other.waitForFunction(() => /this one(?!, slow)/.test(document.getElementById('tabs').textContent));
+    assert(!await other.$eval('#slow', (one) => one.checked), 'it says that it is slow');
+    await other.close();
+  });
+  await check('a page that outlives its server says so, and claims nothing more', async () => {
+    const { address: last, stop } = await program('playground');
+    const other = await open(browser, `http://${last}`);
+    await waitFor(other, '#state', 'open');
+    stop();
+    for (const act of ['#say button', '#reopen', '#breaks button', '#save']) {
+      await waitFor(other, '#note', 'Reload to connect again.');
+      await click(other, act);
+    }
+    await waitFor(other, '#note', 'Reload to connect again.');
+    assertEqual(await text(other, '#outcome'), '', 'outcome');
+    await other.close();
   });
   await browser.close();
   await shots(address);
@@ -365,6 +393,13 @@ async function code(page, browser, address) {
     await click(other, '#frame-link');
     await waitFor(other, '#frame-verdict', 'Broken with 1002');
     assertEqual(await other.$eval('#frame-from', (one) => one.value), 'client', 'sender');
+    // A link opens the same bytes, however many they are; text that isn't digits has none.
+    await fill(other, '#frame-bytes', `81 fe 03 e8 00 00 00 00${' 41'.repeat(1000)}`);
+    const long = await open(browser, await other.$eval('#frame-link', (one) => one.href));
+    await waitFor(long, '#frame-verdict', 'It breaks no rule');
+    await long.close();
+    await fill(other, '#frame-bytes', '"Hello"');
+    assert(await other.$eval('#frame-linked', (one) => one.hidden), 'a link to a text');
     await other.close();
     const colons = await open(browser, `http://${address}/#81:02:6f:6b`);
     await waitFor(colons, '#frame-verdict', '"ok"');
@@ -422,13 +457,13 @@ async function coach(page) {
     assertEqual(await page.evaluate(() => document.activeElement.id), 'coach-start', 'focus');
   });
   await check('a failure opens as the coach tells it, with its bytes and their code', async () => {
-    await run(`ws://${await liar()}`, 'all');
+    await run(await liar(), 'all');
     await ends();
     assert((await states()).includes('failed'), 'no stage has failed');
     const first = '#coach-failures li:first-child > details[open]';
     await page.waitForSelector(`${first} .lesson`);
     const told = await text(page, `${first} .lesson`);
-    for (const part of ['sent', 'expected', 'seen', 'rule', 'usual cause', 'fix', 'course/']) assert(told.includes(part), `no ${part} in ${told}`);
+    for (const part of ['sent', 'expected', 'seen', 'rule', 'usual cause', 'fix', 'course/', "'ws://127.0.0.1:"]) assert(told.includes(part), `no ${part} in ${told}`);
     // Each failure's bytes open their code, like those of the wire.
     await page.waitForSelector(`${first} .timeline details[open] [data-code]`);
     await page.$eval(`${first} .timeline details[open] [data-code]`, (button) => button.click());
@@ -502,6 +537,41 @@ async function echoAndChat() {
     assertEqual(await bert.$$eval('#said b', (found) => found.length), 0, 'markup');
     await anna.close();
     await waitFor(bert, '#said', 'leaves');
+  });
+  await check("the course's page says what isn't an address, and claims no Close that it didn't send", async () => {
+    const html = fs.readFileSync(path.join(__dirname, '../../examples/course/page.html'), 'utf8');
+    const page = await open(one, `http://${await pageServer(html)}/?url=ws://${await pageServer('')}`);
+    await waitFor(page, '#log', 'closed: 1006');
+    await fill(page, '[name=url]', 'localhost:9001');
+    await click(page, '#dial button');
+    await waitFor(page, '#log', 'is no address');
+    await click(page, '[data-try=close]');
+    await waitFor(page, '#log', 'not connected');
+    assert(!(await text(page, '#log')).includes('sent: Close'), 'a Close is claimed');
+    await page.close();
+  });
+  await check('a chat whose server has ended keeps what is typed', async () => {
+    const { address, stop } = await program('06_chat');
+    const page = await open(one, `http://${address}`);
+    await waitFor(page, '#state', 'open');
+    stop();
+    await waitFor(page, '#state', 'closed');
+    await page.type('input', 'not said yet');
+    await page.keyboard.press('Enter');
+    assertEqual(await page.$eval('input', (input) => input.value), 'not said yet', 'the typed text');
+    await page.close();
+  });
+  await check('rooms whose server has forgotten a visitor say how to log in', async () => {
+    const page = await open(one, `http://${await example('08_rooms')}`);
+    await page.type('input', 'ann');
+    await page.keyboard.press('Enter');
+    await waitFor(page, '#said', 'ann: hello');
+    await page.deleteCookie({ name: 'visitor' });
+    await click(page, '[data-room=garden]');
+    await waitFor(page, '#state', 'reload to log in again');
+    await page.reload();
+    await waitFor(page, 'h1', 'Who are you?');
+    await page.close();
   });
   await Promise.all([one.close(), two.close()]);
 }

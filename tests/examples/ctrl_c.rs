@@ -343,6 +343,21 @@ fn server_of_clients() -> (RunningServer, Receiver<()>, Receiver<Option<CloseCod
     (server.unwrap(), has_sent, has_closed)
 }
 
+#[test]
+fn the_demonstration_of_14_files_leaves_no_file_behind_after_ctrl_c() {
+    let folder = std::env::temp_dir().join(format!("ws101-demonstration-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut demonstration = program("14_files");
+    demonstration.env("TMPDIR", &folder);
+    let mut demonstration = Running::of(demonstration);
+    demonstration.await_line("listening on ");
+    demonstration.interrupt();
+    demonstration.status();
+    let left: Vec<_> = std::fs::read_dir(&folder).unwrap().collect();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(left.is_empty(), "{left:?}");
+}
+
 /// An example that runs, with its standard input open. Killed when dropped.
 struct Running {
     child: Child,

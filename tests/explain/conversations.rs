@@ -326,6 +326,75 @@ fn without_a_key_there_is_nothing_to_accept() {
 }
 
 #[test]
+fn a_conversation_without_its_request_is_told_from_the_response_on() {
+    let told = told_of(&[
+        (Role::Server, &[ANSWER.as_bytes(), b"\x81\x02hi"].concat()),
+        (Role::Client, b"\x81\x82\0\0\0\0hi"),
+    ]);
+    let expected = ["a response: frames follow", "text, 2 bytes", "text, 2 bytes, masked"];
+    assert_eq!(titles(&told), expected);
+    // Half a request was seen, so what follows isn't a frame.
+    let half: &[(Role, &[u8])] = &[
+        (Role::Client, b"GET /"),
+        (Role::Server, ANSWER.as_bytes()),
+        (Role::Client, b" HTTP/1.1\r\n\r\n"),
+    ];
+    assert!(titles(&told_of(half)).contains(&"a request, refused with 400"), "{half:?}");
+}
+
+#[test]
+fn the_body_of_a_request_for_a_websocket_is_told_as_a_body() {
+    let head = String::from_utf8(request_head()).unwrap();
+    let with_body = head.replace("\r\n\r\n", "\r\nContent-Length: 5\r\n\r\nhello");
+    let told = told_of(&[
+        (Role::Client, with_body.as_bytes()),
+        (Role::Server, b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
+        (Role::Client, head.as_bytes()),
+        (Role::Server, ANSWER.as_bytes()),
+        (Role::Client, b"\x81\x80\0\0\0\0"),
+    ]);
+    let expected = [
+        "a request, refused with 400",
+        "bytes of plain HTTP",
+        "a response: 400, no WebSocket",
+        "a request for a WebSocket",
+        "a response: frames follow",
+        "text, 0 bytes, masked",
+    ];
+    assert_eq!(titles(&told), expected);
+    // A server that takes it all the same reads frames after the body.
+    let told = told_of(&[
+        (Role::Client, with_body.as_bytes()),
+        (Role::Server, ANSWER.as_bytes()),
+        (Role::Client, b"\x81\x80\0\0\0\0"),
+    ]);
+    assert_eq!(titles(&told).last(), Some(&"text, 0 bytes, masked"));
+}
+
+#[test]
+fn bytes_after_the_last_response_are_told_as_such() {
+    let told = told_of(&[
+        (Role::Client, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+        (Role::Server, b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nokmore"),
+    ]);
+    assert_eq!(titles(&told).last(), Some(&"bytes after the end"));
+    let meaning = &told.last().unwrap().spans[0].meaning;
+    assert!(meaning.contains("the last response"), "{meaning}");
+}
+
+#[test]
+fn the_extensions_of_a_response_without_its_request_give_the_reserved_bits_a_meaning() {
+    for (extension, is_known) in [("permessage-deflate", true), ("x-other", false)] {
+        let answer = ANSWER
+            .replace("\r\n\r\n", &format!("\r\nSec-WebSocket-Extensions: {extension}\r\n\r\n"));
+        let frame = b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00";
+        let told = explain_response(&[answer.as_bytes(), frame].concat(), b"", &settings());
+        assert!(matches!(told[1].verdict, Verdict::Fine), "{told:?}");
+        assert_eq!(format!("{told:?}").contains("the message is compressed"), is_known);
+    }
+}
+
+#[test]
 fn a_pong_is_not_called_an_answer_when_no_ping_came() {
     let told = explain_frames(b"\x8a\x02hi", Role::Server, &settings());
     let words = format!("{told:?}");

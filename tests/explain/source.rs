@@ -310,6 +310,24 @@ fn a_trace_has_the_values_of_its_frame() {
 }
 
 #[test]
+fn the_trace_of_a_head_counts_its_fields() {
+    let head = b"GET /chat HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Extensions: \
+                 permessage-deflate; client_max_window_bits, x\r\n\r\n";
+    let told = explain_request(head, &settings());
+    let steps = steps(&told[0]);
+    let says = |id| &steps.iter().find(|step| step.anchor.id == id).unwrap().says;
+    assert_eq!(says("head.field"), "2 fields, each with name and colon");
+}
+
+#[test]
+fn the_trace_of_a_close_that_answers_ours_claims_no_second_one() {
+    let told = explain_frames(b"\x88\x80\0\0\0\0", Role::Client, &settings());
+    let steps = steps(&told[0]);
+    let close = steps.iter().find(|step| step.anchor.id == "close").unwrap();
+    assert!(close.says.contains("if it hasn't yet"), "{}", close.says);
+}
+
+#[test]
 fn the_trace_of_a_long_frame_counts_its_whole_payload() {
     let bytes = [&b"\x82\xfe\x27\x10\0\0\0\0"[..], &[0; 10_000]].concat();
     for (end, arrived) in [(bytes.len(), 10_000), (9_000, 8_992)] {

@@ -5,7 +5,7 @@ use crate::check::{Check, Lesson, Outcome, Stop, check, fails, skips, warns};
 use crate::inflate::{Block, Inflated, deflate, inflate};
 use crate::library::RSV1;
 use crate::probe::{Head, Line, Message, Next, Probe, answer, odd, word};
-use crate::wire::{BINARY, CLOSE, CONTINUATION, PING, TEXT, frame};
+use crate::wire::{BINARY, CLOSE, CONTINUATION, PING, TEXT, frame, quote};
 
 const ANSWER: Lesson = Lesson {
     section: "RFC 7692 §5",
@@ -88,7 +88,8 @@ fn wrong(parameters: &Parameters, offer: &str) -> Option<String> {
             _ => false,
         };
         if !good {
-            return Some(format!("{name} with {value:?}, which may not be answered to the offer"));
+            let value = value.as_ref().map_or(String::new(), |value| format!("={value}"));
+            return Some(format!("`{name}{value}`, which may not be answered to the offer"));
         }
     }
     None
@@ -216,6 +217,7 @@ impl Open {
     /// Waits for the echo of a text, compressed or not.
     fn comes_back(&mut self, expected: &[u8]) -> Result<(Message, Option<Inflated>), Stop> {
         let wait = self.line.pace().answer();
+        let mut other = String::new();
         for _ in 0..50 {
             let message = match self.line.message(wait) {
                 Ok(message) => message,
@@ -229,7 +231,7 @@ impl Open {
                 }
                 Err(instead) => {
                     return fails(format!(
-                        "instead of the echo of {} bytes: {}",
+                        "instead of the echo of {} bytes: {other}{}",
                         expected.len(),
                         instead.told()
                     ));
@@ -240,6 +242,8 @@ impl Open {
                 if message.payload == expected {
                     return Ok((message, None));
                 }
+                let (count, got) = (message.payload.len(), quote(&message.payload));
+                other = format!("a message of {count} bytes {got}, without RSV1; and then ");
                 continue;
             }
             let before = if self.takeover { std::mem::take(&mut self.history) } else { Vec::new() };
@@ -536,7 +540,8 @@ pub const CHECKS: &[Check] = &[
                 .filter(|p| p.0 != "client_max_window_bits" || p.1.is_some())
                 .cloned()
                 .collect();
-            wrong(&given, "client_max_window_bits").map_or(Ok(()), fails)
+            let in_words = |it: String| it.replace("answered to the offer", "offered");
+            wrong(&given, "client_max_window_bits").map(in_words).map_or(Ok(()), fails)
         },
     )
     .clients(),

@@ -33,13 +33,15 @@ const ROOM: Lesson = Lesson {
 };
 
 fn second(p: &mut Probe) -> Result<Line, Stop> {
+    another(p, "the first connection")
+}
+
+fn another(p: &mut Probe, beside: &str) -> Result<Line, Stop> {
     if !p.target.together.load(Relaxed) {
         return skips("a second client isn't served at all: see many/two-at-once");
     }
     match p.open() {
-        Err(Stop::Skips(seen)) => {
-            fails(format!("beside the first connection, another isn't served: {seen}"))
-        }
+        Err(Stop::Skips(seen)) => fails(format!("beside {beside}, another isn't served: {seen}")),
         other => other,
     }
 }
@@ -81,7 +83,11 @@ fn full(places: usize) -> Outcome {
 fn crowd(p: &mut Probe, count: usize) -> Outcome {
     let mut lines = vec![room(p)?];
     while lines.len() < p.target.pace.many(count) {
-        match second(p) {
+        let opened = match lines.len() {
+            1 => second(p),
+            count => another(p, &format!("{count} connections")),
+        };
+        match opened {
             Ok(line) => lines.push(line),
             Err(Stop::Fails(seen)) if is_busy(&seen) && lines.len() > 1 => {
                 return full(lines.len());

@@ -65,7 +65,7 @@ pub fn visit(mut ws: WebSocket, chat: &Chat) -> Result<()> {
         Ok(visit) => visit,
         Err(reason) => return ws.close(1008, reason),
     };
-    let outbox = ws.outbox(chat.history + ROOM_TO_SPARE)?;
+    let outbox = ws.outbox(chat.history.saturating_add(ROOM_TO_SPARE))?;
     let member = Member { name: name.clone(), outbox, sender: ws.sender() };
     if !chat.join(room, ws.id(), member, position) {
         return ws.close(1013, "this server has not heard from its store");

@@ -82,6 +82,17 @@ impl Offers {
         Agreed { deflate, unknown }
     }
 
+    /// Returns the extensions that the `head` of a response lists, for a response whose request
+    /// isn't known. They count as offered.
+    pub fn agreed_without_request(head: &Head) -> Agreed {
+        let listed = extension::parse(head).unwrap_or_default();
+        let deflate = listed.iter().find(|one| one.name == NAME);
+        Agreed {
+            deflate: deflate.and_then(|one| DeflateParams::parse(one, true)),
+            unknown: listed.iter().any(|one| one.name != NAME),
+        }
+    }
+
     /// Returns a copy of a response's head for the client's checks, without the extensions that the
     /// client offered but this crate doesn't know. The checks would reject them. Returns `None` if
     /// the head lists no such extension.

@@ -164,8 +164,12 @@ pub fn request(
         Some(EndedHead::Whole) => {
             asked = Request::parse(bytes).ok().map(ParsedRequest::new);
             then = match Head::parse(bytes) {
-                Ok(head) if asks_for_websocket(&head) && asked.is_some() => AfterRequest::Frames,
-                Ok(head) => AfterRequest::Body(Body::of_request(&head)),
+                Ok(head) => match Body::of_request(&head) {
+                    body if body.is_over() && asks_for_websocket(&head) && asked.is_some() => {
+                        AfterRequest::Frames
+                    }
+                    body => AfterRequest::Body(body),
+                },
                 Err(_) => AfterRequest::Nothing,
             };
             match decide_request(bytes, rules) {
@@ -270,7 +274,10 @@ fn evaluate_response(
             (title, AfterResponse::Response, Verdict::Fine)
         }
         Some(101) => {
-            let agreed = asked.map(|asked| asked.offers.agreed(head)).unwrap_or_default();
+            let agreed = asked.map_or_else(
+                || Offers::agreed_without_request(head),
+                |asked| asked.offers.agreed(head),
+            );
             let verdict = asked.map_or(Verdict::Fine, |asked| verify(head, asked));
             ("a response: frames follow".into(), AfterResponse::Frames(agreed), verdict)
         }

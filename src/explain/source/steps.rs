@@ -65,6 +65,18 @@ pub fn steps(annotation: &Annotation) -> Vec<Step> {
     list.steps
 }
 
+/// The spans of a head that aren't a header field: its first and last line, and the parts of a
+/// `Sec-WebSocket-Extensions` field, whose first part counts as the field.
+const NO_FIELDS: [&str; 7] = [
+    "request line",
+    "status line",
+    "first line",
+    "empty line",
+    "end of head",
+    "extension",
+    "parameter",
+];
+
 struct StepList<'a> {
     annotation: &'a Annotation,
     /// The anchor at which the code detects the broken rule, or `None` if the bytes break no rule.
@@ -200,7 +212,10 @@ impl StepList<'_> {
                     }
                     false => self.reach("close.code", "no code, so 1005 is reported")?,
                 }
-                self.reach("close", "our Close goes out, and nothing more is read")?;
+                self.reach(
+                    "close",
+                    "our Close goes out, if it hasn't yet, and nothing more is read",
+                )?;
                 self.reach("handler", "recv returns None")
             }
         }
@@ -313,16 +328,14 @@ impl StepList<'_> {
     /// bytes.
     fn head(&mut self) -> Option<Head> {
         let annotation = self.annotation;
-        let lines = annotation.spans.iter().filter(|span| span.bits.end > span.bits.start).count();
+        let is_field = |span: &&Span| !NO_FIELDS.contains(&span.field.as_str());
+        let fields = annotation.spans.iter().filter(is_field).count();
         self.reach("head.bytes", format!("{} bytes, each allowed in a head", annotation.length))?;
         if matches!(annotation.verdict, Verdict::Incomplete(_)) {
             return None;
         }
         self.reach("head.end", format!("the empty line ends at byte {}", annotation.length))?;
-        self.reach(
-            "head.field",
-            format!("{lines} lines and parts of them, each with name and colon"),
-        )?;
+        self.reach("head.field", format!("{fields} fields, each with name and colon"))?;
         let bytes = &annotation.bytes;
         let parsed = match annotation.what {
             AnnotationKind::Response => Head::parse_response(bytes),
