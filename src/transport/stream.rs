@@ -58,6 +58,8 @@ pub trait Stream: Send + Sync + 'static {
 
 impl Stream for TcpStream {
     fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        #[cfg(windows)]
+        wait_until_readable(self)?;
         (&mut &*self).read(into)
     }
 
@@ -82,7 +84,8 @@ impl Stream for TcpStream {
 
     // On macOS, shutting down the reading side drops the bytes that have arrived but haven't been
     // read. Therefore this crate does so only when it needs no more bytes from the peer, for
-    // example when the server evicts a connection.
+    // example when the server evicts a connection. On Windows, this doesn't wake a thread that waits
+    // in `write`, so such a thread goes on waiting until its timeout passes.
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         TcpStream::shutdown(self, how)
     }
@@ -94,6 +97,28 @@ impl Stream for TcpStream {
     fn unacknowledged(&self) -> Option<u64> {
         unacknowledged(self)
     }
+}
+
+/// Waits until a read has something to return, for at most the stream's read timeout.
+///
+/// On Windows, a shutdown doesn't wake a thread that waits in a read. It only makes later reads
+/// return at once. Therefore this waits in short intervals. It waits in `peek`, because a read
+/// whose timeout passes may lose the bytes that arrive at that moment.
+#[cfg(windows)]
+fn wait_until_readable(stream: &TcpStream) -> io::Result<()> {
+    const INTERVAL: Duration = Duration::from_millis(100);
+    let timeout = stream.read_timeout()?;
+    let start = std::time::Instant::now();
+    let rest = || timeout.map_or(INTERVAL, |timeout| timeout.saturating_sub(start.elapsed()));
+    let peeked = loop {
+        Stream::set_read_timeout(stream, rest().min(INTERVAL))?;
+        match stream.peek(&mut [0]) {
+            Err(error) if error.kind() == ErrorKind::TimedOut && !rest().is_zero() => {}
+            peeked => break peeked,
+        }
+    };
+    TcpStream::set_read_timeout(stream, timeout)?;
+    peeked.map(drop)
 }
 
 #[cfg(unix)]
