@@ -2,7 +2,7 @@
 //! connection ends.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -656,6 +656,7 @@ fn an_echo_that_stops_when_it_reads_a_line() {
 #[cfg(target_os = "linux")]
 fn what_if_the_server_stops_when_no_descriptor_is_left() {
     use std::io::BufRead;
+    use std::net::SocketAddr;
     use std::process::{Command, Stdio};
 
     let mut process = Command::new("sh")
