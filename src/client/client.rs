@@ -218,7 +218,9 @@ impl Client {
                 stream
             }
         };
-        stream.set_nodelay(true)?;
+        // (On macOS, this fails if the server has already reset the connection. The handshake then
+        // fails, too.)
+        let _ = stream.set_nodelay(true);
         self.handshake(Arc::new(stream), prepared, deadline)
     }
 

@@ -71,7 +71,8 @@ impl Stream for TcpStream {
     }
 
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
-        TcpStream::set_read_timeout(self, Some(at_least_one_millisecond(timeout)))
+        let timeout = Some(at_least_one_millisecond(timeout));
+        unless_shut_down(TcpStream::set_read_timeout(self, timeout))
     }
 
     // On Windows, a write that times out may have sent some of its bytes, and doesn't report how
@@ -79,7 +80,8 @@ impl Stream for TcpStream {
     // may receive some of them twice, and fail the connection. Linux and macOS return the number of
     // bytes sent.
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
-        TcpStream::set_write_timeout(self, Some(at_least_one_millisecond(timeout)))
+        let timeout = Some(at_least_one_millisecond(timeout));
+        unless_shut_down(TcpStream::set_write_timeout(self, timeout))
     }
 
     // On macOS, shutting down the reading side drops the bytes that have arrived but haven't been
@@ -132,11 +134,13 @@ impl Stream for std::os::unix::net::UnixStream {
     }
 
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
-        Self::set_read_timeout(self, Some(at_least_one_millisecond(timeout)))
+        let timeout = Some(at_least_one_millisecond(timeout));
+        unless_shut_down(Self::set_read_timeout(self, timeout))
     }
 
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
-        Self::set_write_timeout(self, Some(at_least_one_millisecond(timeout)))
+        let timeout = Some(at_least_one_millisecond(timeout));
+        unless_shut_down(Self::set_write_timeout(self, timeout))
     }
 
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
@@ -213,6 +217,16 @@ impl fmt::Debug for WrapStream {
 /// timeout of zero.
 fn at_least_one_millisecond(timeout: Duration) -> Duration {
     timeout.max(Duration::from_millis(1))
+}
+
+/// Ignores the error with which macOS refuses to set a timeout once the stream is shut down in both
+/// directions. Reads and writes then return at once, so they need no timeout, and a read may still
+/// return bytes that arrived before.
+fn unless_shut_down(set: io::Result<()>) -> io::Result<()> {
+    set.or_else(|error| match error.kind() {
+        ErrorKind::InvalidInput if cfg!(target_vendor = "apple") => Ok(()),
+        _ => Err(error),
+    })
 }
 
 /// Returns whether this error of a read or a write is a timeout. Unix reports a timeout as
