@@ -36,7 +36,7 @@ use std::thread;
 use std::time::Duration;
 
 use ws101::diagnostic::escape;
-use ws101::{CloseCode, Error, Result, Sender, Server, WebSocket, connect};
+use ws101::{CloseCode, Error, Result, Sender, Server, Stream, WebSocket, connect};
 
 /// How long `dial` waits after it couldn't accept a program's connection.
 const REST: Duration = Duration::from_millis(50);
@@ -146,10 +146,11 @@ fn from_websocket(
     }
 }
 
-fn to_websocket(mut tcp: &TcpStream, sender: &Sender, one_has_ended: &AtomicBool) -> Result<()> {
+fn to_websocket(tcp: &TcpStream, sender: &Sender, one_has_ended: &AtomicBool) -> Result<()> {
     let mut buffer = [0; 16 * 1024];
     loop {
-        let count = match tcp.read(&mut buffer) {
+        // On Windows, a shutdown ends this waiting read, but not one of `std`.
+        let count = match Stream::read(tcp, &mut buffer) {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(_) => return sender.close(CloseCode::BAD_GATEWAY, "the TCP connection is gone"),

@@ -79,7 +79,8 @@ fn on_disk() -> BTreeSet<String> {
             match path.extension() {
                 _ if path.is_dir() => folders.push(path),
                 Some(rs) if rs == "rs" => {
-                    files.insert(path.strip_prefix(&root).unwrap().to_string_lossy().into_owned());
+                    let file = path.strip_prefix(&root).unwrap().to_string_lossy();
+                    files.insert(file.replace('\\', "/"));
                 }
                 _ => {}
             }

@@ -161,7 +161,8 @@ fn anchors() -> BTreeMap<String, (String, usize)> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let file = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+                let file = path.strip_prefix(root()).unwrap().to_string_lossy();
+                let file = file.replace('\\', "/");
                 for (number, line) in read(&path).lines().enumerate() {
                     let Some((_, anchor)) = line.split_once("// WALK: ") else { continue };
                     let earlier = anchors.insert(anchor.to_owned(), (file.clone(), number));

@@ -61,8 +61,8 @@ fn serve(mut stream: &TcpStream) -> io::Result<()> {
 /// own. After `LINGER`, starts no further read. If the server closed the socket with unread bytes,
 /// TCP would send a reset, which might overtake the server's last bytes.
 fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
-    stream.shutdown(Shutdown::Write)?;
     stream.set_read_timeout(Some(LINGER))?;
+    stream.shutdown(Shutdown::Write)?;
     let deadline = Instant::now() + LINGER;
     while Instant::now() < deadline && stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {}
     Ok(())

@@ -128,7 +128,8 @@ struct Reined {
 
 impl Read for Reined {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let count = (&*self.stream).read(into)?;
+        // On Windows, `Reins::stop` ends this waiting read, but not one of `std`.
+        let count = ws101::Stream::read(&*self.stream, into)?;
         if self.reins.read.fetch_add(count as u64, Relaxed) + count as u64 > MOST_READ {
             let most = MOST_READ >> 20;
             self.reins

@@ -290,7 +290,6 @@ impl ReadHalf {
             // changes.
             let timeout = self.next_read_timeout(until)?;
             if self.timeout != Some(timeout) {
-                // (On macOS, this fails once the stream is shut down in both directions.)
                 let set = self.write_half.stream.set_read_timeout(timeout);
                 set.map_err(|error| self.abort_lost_connection(error))?;
                 self.timeout = Some(timeout);

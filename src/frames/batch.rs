@@ -209,12 +209,12 @@ mod tests {
     #[test]
     fn a_batch_of_256_kib_is_full_whether_it_has_copied_its_payloads_or_kept_one() {
         let mut batch = Batch::default();
-        batch.copied_bytes_mut().extend([0; FULL - 1]);
+        batch.copied_bytes_mut().resize(FULL - 1, 0);
         assert!(!batch.is_full());
         batch.keep(vec![0]);
         assert!(batch.is_full());
         batch.clear();
-        batch.copied_bytes_mut().extend([0; FULL]);
+        batch.copied_bytes_mut().resize(FULL, 0);
         assert!(batch.is_full());
     }
 

@@ -60,6 +60,8 @@ pub trait Stream: Send + Sync + 'static {
 
 impl Stream for TcpStream {
     fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        #[cfg(windows)]
+        wait_until_readable(self)?;
         (&mut &*self).read(into)
     }
 
@@ -71,7 +73,8 @@ impl Stream for TcpStream {
     }
 
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
-        TcpStream::set_read_timeout(self, Some(at_least_one_millisecond(timeout)))
+        let timeout = Some(at_least_one_millisecond(timeout));
+        unless_shut_down(TcpStream::set_read_timeout(self, timeout))
     }
 
     // On Windows, a write that times out may have sent some of its bytes, and doesn't report how
@@ -79,12 +82,14 @@ impl Stream for TcpStream {
     // may receive some of them twice, and fail the connection. Linux and macOS return the number of
     // bytes sent.
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
-        TcpStream::set_write_timeout(self, Some(at_least_one_millisecond(timeout)))
+        let timeout = Some(at_least_one_millisecond(timeout));
+        unless_shut_down(TcpStream::set_write_timeout(self, timeout))
     }
 
     // On macOS, shutting down the reading side drops the bytes that have arrived but haven't been
     // read. Therefore this crate does so only when it needs no more bytes from the peer, for
-    // example when the server evicts a connection.
+    // example when the server evicts a connection. On Windows, this doesn't wake a thread that waits
+    // in `write`, so such a thread goes on waiting until its timeout passes.
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         TcpStream::shutdown(self, how)
     }
@@ -98,6 +103,28 @@ impl Stream for TcpStream {
     }
 }
 
+/// Waits until a read has something to return, for at most the stream's read timeout.
+///
+/// On Windows, a shutdown doesn't wake a thread that waits in a read. It only makes later reads
+/// return at once. Therefore this waits in short intervals. It waits in `peek`, because a read
+/// whose timeout passes may lose the bytes that arrive at that moment.
+#[cfg(windows)]
+fn wait_until_readable(stream: &TcpStream) -> io::Result<()> {
+    const INTERVAL: Duration = Duration::from_millis(100);
+    let timeout = stream.read_timeout()?;
+    let start = std::time::Instant::now();
+    let rest = || timeout.map_or(INTERVAL, |timeout| timeout.saturating_sub(start.elapsed()));
+    let peeked = loop {
+        Stream::set_read_timeout(stream, rest().min(INTERVAL))?;
+        match stream.peek(&mut [0]) {
+            Err(error) if error.kind() == ErrorKind::TimedOut && !rest().is_zero() => {}
+            peeked => break peeked,
+        }
+    };
+    TcpStream::set_read_timeout(stream, timeout)?;
+    peeked.map(drop)
+}
+
 #[cfg(unix)]
 impl Stream for std::os::unix::net::UnixStream {
     fn read(&self, into: &mut [u8]) -> io::Result<usize> {
@@ -109,11 +136,13 @@ impl Stream for std::os::unix::net::UnixStream {
     }
 
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
-        Self::set_read_timeout(self, Some(at_least_one_millisecond(timeout)))
+        let timeout = Some(at_least_one_millisecond(timeout));
+        unless_shut_down(Self::set_read_timeout(self, timeout))
     }
 
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
-        Self::set_write_timeout(self, Some(at_least_one_millisecond(timeout)))
+        let timeout = Some(at_least_one_millisecond(timeout));
+        unless_shut_down(Self::set_write_timeout(self, timeout))
     }
 
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
@@ -190,6 +219,16 @@ impl fmt::Debug for WrapStream {
 /// timeout of zero.
 fn at_least_one_millisecond(timeout: Duration) -> Duration {
     timeout.max(Duration::from_millis(1))
+}
+
+/// Ignores the error with which macOS refuses to set a timeout once the stream is shut down in both
+/// directions. Reads and writes then return at once, so they need no timeout, and a read may still
+/// return bytes that arrived before.
+fn unless_shut_down(set: io::Result<()>) -> io::Result<()> {
+    set.or_else(|error| match error.kind() {
+        ErrorKind::InvalidInput if cfg!(target_vendor = "apple") => Ok(()),
+        _ => Err(error),
+    })
 }
 
 /// Returns whether this error of a read or a write is a timeout. Unix reports a timeout as

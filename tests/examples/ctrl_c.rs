@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ws101::{Client, CloseCode, Error, RunningServer, Server};
 
@@ -211,7 +211,7 @@ fn a_target_that_does_not_answer_delays_neither_other_clients_nor_ctrl_c() {
     let at = tap.printed_address();
     let clients = [(); 3].map(|()| TcpStream::connect(&at).unwrap());
     // The tap dials for each of them, though it gets no answer for any.
-    let start = Instant::now();
+    let start = std::time::Instant::now();
     while dials(address) < clients.len() {
         assert!(start.elapsed() < PATIENCE, "{} dials", dials(address));
         thread::yield_now();

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -132,6 +132,7 @@ fn a_put_that_breaks_off_leaves_no_temporary_file() {
 }
 
 #[test]
+#[cfg(unix)]
 fn ctrl_c_during_puts_leaves_no_temporary_file() {
     let mut server = Files::start("interrupted");
     // The server waits for the sums. No client answers its Close, so it aborts the connections.
@@ -144,7 +145,8 @@ fn ctrl_c_during_puts_leaves_no_temporary_file() {
         .collect();
     server.wait_for_files(puts.len());
     let id = server.child.id().to_string();
-    assert!(Command::new("sh").args(["-c", "kill -INT \"$0\"", &id]).status().unwrap().success());
+    let mut kill = std::process::Command::new("sh");
+    assert!(kill.args(["-c", "kill -INT \"$0\"", &id]).status().unwrap().success());
     assert!(server.child.wait().unwrap().success());
     assert_eq!(std::fs::read_dir(&server.folder).unwrap().count(), 0);
 }

@@ -555,7 +555,7 @@ fn client_distinguishes_a_server_that_closes_from_a_stream_that_fails() {
 #[cfg(target_os = "linux")] // Elsewhere a reset may take the unread answer with it.
 fn client_reads_the_refusal_of_a_server_that_closed_before_the_request_was_written() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let mut stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     stream.write_all(b"x").unwrap();
     // This server leaves a byte unread, so its end is a reset: the client can't write any more.
     let (mut server, _) = listener.accept().unwrap();
@@ -769,12 +769,10 @@ fn client_gives_up_a_head_that_does_not_end_in_time_however_it_dribbles() {
             peer.stream.set_read_timeout(Some(pace)).unwrap();
             // Until the client leaves: that read is the only one that doesn't run out of time.
             let start = Instant::now();
-            while start.elapsed() < PATIENCE
-                && peer
-                    .stream
-                    .read(&mut [0])
-                    .is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
-            {
+            let is_timeout = |error: io::Error| {
+                matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+            };
+            while start.elapsed() < PATIENCE && peer.stream.read(&mut [0]).is_err_and(is_timeout) {
                 let _ = peer.stream.write_all(b"b");
             }
         });

@@ -507,7 +507,7 @@ fn cve_2021_42340_what_if_thousands_of_connections_come_and_go() {
 /// was `let _ = stream.set_nodelay(true);`
 /// now ``
 /// Twin: src/client/client.rs
-/// was `stream.set_nodelay(true)?;`
+/// was `let _ = stream.set_nodelay(true);`
 /// now ``
 #[test]
 fn nagle_what_if_a_small_frame_waits_for_the_one_before_it() {
