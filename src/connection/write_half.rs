@@ -669,9 +669,15 @@ impl WriteHalf {
     }
 
     /// Waits while a `MessageWriter` is in the middle of a message, then locks the encoder for a
-    /// new one. Fails with `Closed` if the connection is ending, unless our Close still waits for
-    /// the handler's reply. Fails with `WriteTimeout` if the writer sends nothing for
-    /// `Limits::write`, and with `Misuse` if the writer belongs to the calling thread.
+    /// new one.
+    ///
+    /// Fails:
+    /// - with `Closed` if the connection is ending (but a handler may still send its replies while
+    ///   our Close waits for them);
+    /// - with `WriteTimeout` if the `MessageWriter` sends nothing for the duration of
+    ///   `Limits::write`;
+    /// - with `Misuse` if the `MessageWriter` belongs to the calling thread, which would otherwise
+    ///   wait for itself.
     #[inline]
     pub(crate) fn lock_for_new_message(&self) -> Result<MutexGuard<'_, Encoder>> {
         let encoder = self.lock_between_messages(true)?;

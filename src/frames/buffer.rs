@@ -114,8 +114,8 @@ pub struct RecentPeak {
 
 impl RecentPeak {
     /// Records `needed`, the number of bytes of memory that a read or a batch needed. Every 32nd
-    /// call returns the maximum of the last 32 calls, so that the memory can shrink. All other
-    /// calls return `None`.
+    /// call returns the largest of the last 32 such numbers, so that the caller can shrink its
+    /// memory. All other calls return `None`.
     #[inline]
     pub fn note(&mut self, needed: usize) -> Option<usize> {
         const RECENT: u32 = 32;

@@ -164,7 +164,7 @@ impl Head {
     }
 
     /// Returns whether the comma-separated list in the header `name` contains the element `token`.
-    /// Ignores the case of both.
+    /// Upper and lower case make no difference, neither in the header's name nor in the element.
     pub fn list_contains(&self, name: &str, token: &str) -> bool {
         self.elements(name).any(|element| element.eq_ignore_ascii_case(token))
     }

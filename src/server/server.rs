@@ -183,8 +183,8 @@ impl Server {
     /// host must then be loaded over https (see [`origins`](Server::origins)). Two kinds of
     /// response are still plain HTTP: the 400 for a client that doesn't use TLS, and the 503 that
     /// the server sends before the TLS handshake if it's stopping or has no thread or descriptor
-    /// left. After such a 503, a client of this crate fails with [`Error::Rejected`](crate::Error::Rejected), so it may try
-    /// again later.
+    /// left. After such a 503, a client of this crate fails with
+    /// [`Rejected`](crate::Error::Rejected), so it may try again later.
     pub fn tls(mut self, tls: Tls) -> Server {
         self.options.rules.origins = take(&mut self.options.rules.origins).over_tls();
         self.options.tls = Some(tls);
@@ -246,11 +246,14 @@ impl Server {
     /// returns the open WebSocket. Blocks the calling thread until the handshake is over.
     ///
     /// Fails:
-    /// - with [`Error::Refused`](crate::Error::Refused) if the server refuses the client;
-    /// - with [`Error::PageServed`](crate::Error::PageServed) if the client asked for a page and received it;
-    /// - with [`Error::ConnectionLost`](crate::Error::ConnectionLost) if the client closes without sending a byte;
-    /// - with [`Error::Misuse`](crate::Error::Misuse) if a setting is invalid, or if your page or your header for the 101
-    ///   can't be sent (the client then receives a 500).
+    /// - with [`Refused`](crate::Error::Refused) if the server refuses the client, for example
+    ///   because its request is incomplete;
+    /// - with [`PageServed`](crate::Error::PageServed) if the client asked for a page and received
+    ///   it;
+    /// - with [`ConnectionLost`](crate::Error::ConnectionLost) if the client closes without sending
+    ///   a byte;
+    /// - with [`Misuse`](crate::Error::Misuse) if a setting is invalid, or if your page or your
+    ///   header for the 101 isn't valid HTTP (the client then receives a 500).
     ///
     /// On a `TcpStream`, call `set_nodelay(true)` first. Otherwise, TCP may delay a short message
     /// until the peer has acknowledged the previous one (Nagle's algorithm).

@@ -115,8 +115,8 @@ pub struct PayloadDecoder {
     found: Findings,
     /// Whether any payload bytes of the current compressed message have arrived.
     begun: bool,
-    /// The total number of inflated bytes in all complete frames, from which `bytes_in_window` is
-    /// calculated.
+    /// The number of bytes to which all complete frames so far have inflated. `bytes_in_window` is
+    /// calculated from this number.
     inflated: u64,
 }
 

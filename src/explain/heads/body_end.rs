@@ -23,7 +23,7 @@ const MAX_LINE: usize = 4096;
 pub enum Body {
     /// This many bytes of the body are still to come. At 0, the body has ended.
     Length(u64),
-    /// Chunks (pieces of the body) are still to come, each preceded by its size.
+    /// The body comes in chunks, each preceded by its size. The [`ChunkPart`] is expected next.
     Chunked(ChunkPart),
     /// All bytes up to the end of the stream belong to the body.
     UntilEnd,

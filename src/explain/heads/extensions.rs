@@ -233,10 +233,11 @@ pub fn extension_spans(
     Some(spans)
 }
 
-/// Returns the offsets at which the names and parameters of a valid extension list begin.
-/// `after_name` is the offset after the header's colon. The first element begins with the header's
-/// name, and every other element with the separator before it. Quotes need no special treatment,
-/// because a quoted value must be a token and therefore contains no separator.
+/// Splits the line of a valid extension list into elements, one for each extension's name and one
+/// for each parameter, and returns the offsets at which the elements begin. Every element includes
+/// the separator before it, and the first one includes the header's name. `after_name` is the
+/// offset after the header's colon. Quotes need no special treatment, because a quoted value must
+/// be a token and therefore contains no separator.
 fn element_starts(line: &[u8], after_name: usize) -> Vec<usize> {
     let (mut begins, mut is_empty) = (vec![0], true);
     for (at, byte) in line.iter().enumerate().skip(after_name) {

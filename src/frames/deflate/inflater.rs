@@ -56,9 +56,10 @@ pub struct Inflater {
     /// Whether the current message's bytes so far end exactly with a DEFLATE block that has BFINAL
     /// set. If so, the message may end here, and `finish` needn't append a block.
     ended: bool,
-    /// The peer's credit, in bytes, which pays for DEFLATE blocks with BFINAL set: such a block
-    /// costs [`PRICE_OF_LAST_BLOCK`]. Each byte of a compressed message adds 1, and the end of the
-    /// message adds the price of one block, up to [`MAX_CREDIT`].
+    /// The peer's credit, in bytes, which limits how many DEFLATE blocks with BFINAL set it may
+    /// send. Each of these blocks costs [`PRICE_OF_LAST_BLOCK`]. Each compressed byte earns 1, and
+    /// the end of each message earns the price of one block. The credit never exceeds
+    /// [`MAX_CREDIT`].
     credit: u64,
 }
 

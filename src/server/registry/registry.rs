@@ -60,7 +60,8 @@ pub(crate) struct Registry {
     pub(in crate::server) grace_is_over: Mutex<bool>,
 }
 
-/// The stage of a connection with a permit, from the application's check to the open WebSocket.
+/// How far a connection that holds a permit has come: from the application's check of its request
+/// to the open WebSocket.
 pub(in crate::server) enum PermitStage {
     /// The application's own check, `authorize` or `admit`, is running.
     Authorizing,
