@@ -61,13 +61,13 @@ pub fn for_seen(id: &str, seen: &str) -> Option<(&'static str, &'static str)> {
                 "Close with 1002 for a broken rule, and with 1007 for a text that isn't UTF-8.",
             )
         }
-        ("deflate", "hello") if seen.contains("code 1002") => (
-            "The answer accepts the offer of permessage-deflate, but the code that reads frames still refuses RSV1.",
-            "Leave the extension out of your answer until you inflate what has RSV1.",
-        ),
         ("deflate", _) if seen.contains("without RSV1; and then") => (
             "The code compresses its messages, but doesn't set RSV1; or it doesn't inflate what comes.",
             "Inflate what has RSV1, and set RSV1 on the first frame of each message that you compress.",
+        ),
+        ("deflate", "hello") if seen.contains("code 1002") => (
+            "The answer accepts the offer of permessage-deflate, but the code that reads frames still refuses RSV1.",
+            "Leave the extension out of your answer until you inflate what has RSV1.",
         ),
         ("frame", "text") if seen.contains("a zero byte appended") => (
             "The payload is kept as a C string, and the zero that ends it is sent, too.",
@@ -584,10 +584,6 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
             "The server has room for only a few connections, and drops others without an answer; or it mixes up the messages of many.",
             "Make room for more, or answer `503 Service Unavailable` when there's none.",
         ),
-        "policy/origin-own" => (
-            "The server compares Origin with Host as a whole, although Origin begins with the scheme; or it refuses each request that has an Origin, as every browser's has.",
-            "Compare Origin with `http://` or `https://` and the Host, and answer 403 to other pages alone.",
-        ),
         "many/own-messages" => (
             "The server keeps messages in a variable that all connections share.",
             "Keep each connection's state separately.",
@@ -603,6 +599,10 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
         "many/idle" => (
             "The table of connections is small, and a new connection takes an old one's place; or the server drops idle connections too soon.",
             "Free a connection's place when it ends, and use only free places.",
+        ),
+        "policy/origin-own" => (
+            "The server compares Origin with Host as a whole, although Origin begins with the scheme; or it refuses each request that has an Origin, as every browser's has.",
+            "Compare Origin with `http://` or `https://` and the Host, and answer 403 to other pages alone.",
         ),
         "deflate/empty" => (
             "The empty message is compressed to no byte at all.",

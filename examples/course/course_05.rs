@@ -56,7 +56,8 @@ fn serve(mut stream: &TcpStream) -> io::Result<()> {
 
 /// Shuts down the server's side of the stream, and discards bytes until the peer shuts down its
 /// own. After `LINGER`, starts no further read. If the server closed the socket with unread bytes,
-/// TCP would send a reset, which might overtake the server's last bytes.
+/// TCP would send a reset, which might overtake the server's last bytes. The timeout is set before
+/// the shutdown, because macOS refuses to set it once both sides are shut down.
 fn hang_up(mut stream: &TcpStream) -> io::Result<()> {
     stream.set_read_timeout(Some(LINGER))?;
     stream.shutdown(Shutdown::Write)?;

@@ -766,7 +766,7 @@ function drawFailure({ failure }) {
   if (!details || details.children.length > 1) return;
   const rows = [['sent', failure.sent], ['expected', failure.expected], ['seen', failure.seen], ['rule', failure.rule],
     ['usual cause', failure.cause], ['fix', failure.fix], ['chapter', failure.chapter],
-    ['again', `cargo run --example coach -- --only ${failure.id} '${coached}'`]];
+    ['again', `cargo run --example coach -- --only ${failure.id} '${coached.replaceAll("'", "'\\''")}'`]];
   const inside = make('div', 'inside', make('div', 'lesson', make('dl', '', ...rows.flatMap(([name, text]) => [make('dt', '', name), make('dd', '', text)]))));
   if (failure.exchange.length) {
     inside.append(make('p', 'quiet', 'What passed on the connection, byte by byte. The code is from ws101, which follows the rule.'));

@@ -408,8 +408,11 @@ fn read_answer_head(
             // A restarting server may close the stream before or during its response. That counts
             // as a lost connection, not as bad HTTP.
             NoHead::Ended if begins_as_http => InHandshake::mark(ErrorKind::UnexpectedEof.into()),
-            NoHead::Broken(error) if begins_as_http => error_in_handshake(error),
-            // (Many servers end a TLS stream without a close_notify, which breaks the stream.)
+            // Many servers end a TLS stream without a close_notify, which counts as an unexpected
+            // end.
+            NoHead::Broken(error) if begins_as_http || error.kind() != ErrorKind::UnexpectedEof => {
+                error_in_handshake(error)
+            }
             NoHead::Ended | NoHead::Broken(_) => {
                 let seen = format!("{}, then the end of the stream", quote(buffer.unread()));
                 HandshakeError::not_http(seen).into()

@@ -11,7 +11,7 @@
 //!
 //! | file | the question it answers |
 //! |---|---|
-//! | `quote.rs` | How is a peer's text shown, so that it misleads nobody? |
+//! | `quote.rs` | How is a peer's text made safe to show? |
 //! | `diagnostic.rs` | What are the four parts of a diagnostic? (`diagnostics.md` lists all diagnostics) |
 //! | `misuse.rs` | Which of the application's calls to this library are refused? |
 

@@ -1,6 +1,6 @@
 //! The application's own check of a request: [`Server::admit`](super::server::Server::admit) or
-//! [`Server::authorize`](super::server::Server::authorize). It refuses the client, or admits it with
-//! an [`Admission`].
+//! [`Server::authorize`](super::server::Server::authorize). It refuses the client, or admits it
+//! with an [`Admission`].
 
 use std::any::Any;
 use std::fmt;

@@ -26,9 +26,9 @@ pub trait Stream: Send + Sync + 'static {
     /// left, the caller must call again with the rest.
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
     /// Sets how long a `read` may wait for bytes. After that time, `read` fails with `WouldBlock`
-    /// or `TimedOut`. (Connections set no timeout of zero, because sockets reject one. The timeout may
-    /// be as long as [`Duration::MAX`], which means no limit: `Instant::now() + timeout` would then
-    /// panic.)
+    /// or `TimedOut`. (Connections set no timeout of zero, because sockets reject one. The timeout
+    /// may be as long as [`Duration::MAX`], which means no limit: `Instant::now() + timeout` would
+    /// then panic.)
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()>;
     /// Sets how long a `write` may wait until the stream can take bytes. After that time, `write`
     /// returns how many bytes it has written, or fails with `WouldBlock` or `TimedOut` if it has
@@ -37,7 +37,8 @@ pub trait Stream: Send + Sync + 'static {
     /// other connections.)
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()>;
     /// Shuts down the reading side, the writing side or both, depending on `how`. This must wake
-    /// each thread that waits in `read` or `write` on a side that is shut down.
+    /// each thread that waits in `read` or `write` on a side that is shut down. (On Windows, a
+    /// `TcpStream` doesn't wake a thread that waits in `write`.)
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
     /// Returns the peer's IP address and port. Returns `None` if the stream has none, for example
     /// because it's a Unix socket.
@@ -88,8 +89,8 @@ impl Stream for TcpStream {
 
     // On macOS, shutting down the reading side drops the bytes that have arrived but haven't been
     // read. Therefore this crate does so only when it needs no more bytes from the peer, for
-    // example when the server evicts a connection. On Windows, this doesn't wake a thread that waits
-    // in `write`, so such a thread goes on waiting until its timeout passes.
+    // example when the server evicts a connection. On Windows, this doesn't wake a thread that
+    // waits in `write`, so such a thread goes on waiting until its timeout passes.
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         TcpStream::shutdown(self, how)
     }
@@ -106,8 +107,10 @@ impl Stream for TcpStream {
 /// Waits until a read has something to return, for at most the stream's read timeout.
 ///
 /// On Windows, a shutdown doesn't wake a thread that waits in a read. It only makes later reads
-/// return at once. Therefore this waits in short intervals. It waits in `peek`, because a read
-/// whose timeout passes may lose the bytes that arrive at that moment.
+/// return at once. Therefore this waits in short intervals (which Windows may round up to half a
+/// second). It waits in `peek`, because a read whose timeout passes may lose the bytes that arrive
+/// at that moment. Meanwhile, the socket has another timeout, so only one thread may read at a
+/// time, and no other thread may set the read timeout. This crate keeps to that.
 #[cfg(windows)]
 fn wait_until_readable(stream: &TcpStream) -> io::Result<()> {
     const INTERVAL: Duration = Duration::from_millis(100);

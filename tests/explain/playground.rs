@@ -1,7 +1,7 @@
 //! The playground and the example `explain`, run as programs: what they answer and print.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{channel, sync_channel};
@@ -503,18 +503,17 @@ fn the_coach_in_the_page_dials_loopback_alone() {
         assert!(told.contains("\"state\":\"refused\"") && told.contains(why), "{address}: {told}");
     }
     // Nothing listens there, which is told once the coach has tried for a while.
-    let (_listener, held) = without_listener();
-    let nothing = held.local_addr().unwrap();
+    let (nothing, _held) = address_without_server();
     let ends = coached(&mut lens, &ticket, "all", &nothing.to_string());
     assert!(ends.contains("\"why\":\"the server can't be reached"), "{ends}");
 }
 
-/// A client and its listener. Nothing listens at the client's own address, and no other program gets
-/// its port while both are held.
-fn without_listener() -> (TcpListener, TcpStream) {
+/// An address at which nothing listens. It's a client's own, so no other program gets its port while the
+/// second value is held.
+fn address_without_server() -> (SocketAddr, impl Sized) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    (listener, client)
+    (client.local_addr().unwrap(), (client, listener))
 }
 
 #[test]

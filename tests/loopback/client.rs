@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{self, ErrorKind, IoSlice, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -555,7 +555,7 @@ fn client_distinguishes_a_server_that_closes_from_a_stream_that_fails() {
 #[cfg(target_os = "linux")] // Elsewhere a reset may take the unread answer with it.
 fn client_reads_the_refusal_of_a_server_that_closed_before_the_request_was_written() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     stream.write_all(b"x").unwrap();
     // This server leaves a byte unread, so its end is a reset: the client can't write any more.
     let (mut server, _) = listener.accept().unwrap();
@@ -834,18 +834,17 @@ fn client_says_of_a_server_that_greets_and_waits_what_it_said() {
     server.join().unwrap();
 }
 
-/// A client and its listener. Nothing listens at the client's own address, and no other program gets
-/// its port while both are held.
-fn without_listener() -> (TcpListener, TcpStream) {
+/// An address at which nothing listens. It's a client's own, so no other program gets its port while the
+/// second value is held.
+fn address_without_server() -> (SocketAddr, impl Sized) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    (listener, client)
+    (client.local_addr().unwrap(), (client, listener))
 }
 
 #[test]
 fn client_says_which_address_it_could_not_reach() {
-    let (_listener, held) = without_listener();
-    let unused = held.local_addr().unwrap();
+    let (unused, _held) = address_without_server();
     match ws101::connect(&format!("ws://{unused}")) {
         Err(Error::Io(error)) => {
             assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
@@ -961,8 +960,7 @@ fn example_client_shows_nothing_that_moves_the_terminal() {
 fn example_client_says_why_it_could_not_connect_and_exits_with_1() {
     let server = echo();
     let url = server.url();
-    let (_listener, held) = without_listener();
-    let unused = held.local_addr().unwrap();
+    let (unused, _held) = address_without_server();
     let nobody = format!("ws://{unused}");
     for (arguments, says) in [
         (&[][..], "usage: 05_client URL"),

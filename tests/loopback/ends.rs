@@ -931,8 +931,7 @@ fn connections_that_close_at_once_each_get_their_time() {
     }
 }
 
-/// A stream whose peer has sent its request; then its timeouts can't be set, as on macOS once both
-/// directions are shut.
+/// A stream whose timeouts can't be set any more once its peer's request is read.
 struct Shut(Mutex<io::Cursor<Vec<u8>>>);
 
 impl Stream for Shut {

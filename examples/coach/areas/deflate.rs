@@ -73,8 +73,11 @@ fn bits(value: &Option<String>) -> Option<u8> {
     (number.to_string() == value).then_some(number)
 }
 
-/// Returns what is wrong with the answer to an offer, or `None`.
-fn wrong(parameters: &Parameters, offer: &str) -> Option<String> {
+const ANSWERED: &str = "answered to the offer";
+
+/// Returns what is wrong with the parameters of an answer or of an offer, or `None`. `done` says what may
+/// not be done with a wrong one, such as "offered".
+fn wrong(parameters: &Parameters, offer: &str, done: &str) -> Option<String> {
     for (i, (name, value)) in parameters.iter().enumerate() {
         if parameters[..i].iter().any(|other| other.0 == *name) {
             return Some(format!("{name} stands twice"));
@@ -89,7 +92,7 @@ fn wrong(parameters: &Parameters, offer: &str) -> Option<String> {
         };
         if !good {
             let value = value.as_ref().map_or(String::new(), |value| format!("={value}"));
-            return Some(format!("`{name}{value}`, which may not be answered to the offer"));
+            return Some(format!("`{name}{value}`, which may not be {done}"));
         }
     }
     None
@@ -328,7 +331,7 @@ const fn rejects(id: &'static str, sends: &'static str, run: fn(&mut Probe) -> O
 
 fn answered(p: &mut Probe, offered: &str, look: fn(&Parameters) -> Option<String>) -> Outcome {
     let (parameters, _) = taken(p, offered)?;
-    wrong(&parameters, offered).or_else(|| look(&parameters)).map_or(Ok(()), fails)
+    wrong(&parameters, offered, ANSWERED).or_else(|| look(&parameters)).map_or(Ok(()), fails)
 }
 
 fn at_most(parameters: &Parameters, name: &str, most: u8, needed: bool) -> Option<String> {
@@ -495,7 +498,7 @@ pub const CHECKS: &[Check] = &[
         |p| {
             compresses(p)?;
             match offer(p, &["permessage-deflate; coach=1, permessage-deflate"])? {
-                (Some(parameters), _) => wrong(&parameters, "").map_or(Ok(()), fails),
+                (Some(parameters), _) => wrong(&parameters, "", ANSWERED).map_or(Ok(()), fails),
                 (None, _) => warns("no compression, though the second offer is a good one"),
             }
         },
@@ -540,8 +543,7 @@ pub const CHECKS: &[Check] = &[
                 .filter(|p| p.0 != "client_max_window_bits" || p.1.is_some())
                 .cloned()
                 .collect();
-            let in_words = |it: String| it.replace("answered to the offer", "offered");
-            wrong(&given, "client_max_window_bits").map(in_words).map_or(Ok(()), fails)
+            wrong(&given, "client_max_window_bits", "offered").map_or(Ok(()), fails)
         },
     )
     .clients(),

@@ -67,7 +67,7 @@ pub fn steps(annotation: &Annotation) -> Vec<Step> {
 
 /// The spans of a head that aren't a header field: its first and last line, and the parts of a
 /// `Sec-WebSocket-Extensions` field, whose first part counts as the field.
-const NO_FIELDS: [&str; 7] = [
+const NOT_FIELDS: [&str; 7] = [
     "request line",
     "status line",
     "first line",
@@ -328,14 +328,15 @@ impl StepList<'_> {
     /// bytes.
     fn head(&mut self) -> Option<Head> {
         let annotation = self.annotation;
-        let is_field = |span: &&Span| !NO_FIELDS.contains(&span.field.as_str());
+        let is_field = |span: &&Span| !NOT_FIELDS.contains(&span.field.as_str());
         let fields = annotation.spans.iter().filter(is_field).count();
         self.reach("head.bytes", format!("{} bytes, each allowed in a head", annotation.length))?;
         if matches!(annotation.verdict, Verdict::Incomplete(_)) {
             return None;
         }
         self.reach("head.end", format!("the empty line ends at byte {}", annotation.length))?;
-        self.reach("head.field", format!("{fields} fields, each with name and colon"))?;
+        let noun = if fields == 1 { "field" } else { "fields" };
+        self.reach("head.field", format!("{fields} {noun}, each with name and colon"))?;
         let bytes = &annotation.bytes;
         let parsed = match annotation.what {
             AnnotationKind::Response => Head::parse_response(bytes),

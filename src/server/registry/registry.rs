@@ -5,8 +5,8 @@
 //! - There are `Limits::max_connections` permits. Each open connection holds a [`Permit`], and
 //!   returns it once it has closed, even if the closing handshake failed.
 //! - The registry issues no permit after `stop_accepting`, or once the server has begun to drain or
-//!   stop. When the server drains or stops, `shutdown.rs` closes the connections that hold a
-//!   permit.
+//!   stop. When the server drains or stops, [`shutdown`](crate::server::shutdown) closes the
+//!   connections that hold a permit.
 
 use std::collections::HashMap;
 use std::io::{self, PipeReader};

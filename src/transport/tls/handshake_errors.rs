@@ -131,6 +131,8 @@ fn is_about_a_certificate(alert: AlertDescription) -> bool {
             | AlertDescription::BadCertificate
             | AlertDescription::CertificateUnknown
             | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::UnsupportedCertificate
             | AlertDescription::CertificateRequired
             | AlertDescription::DecryptError
     )
@@ -173,12 +175,21 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_for_another_purpose_is_not_told_as_an_old_peer() {
+        let purpose = rustls::Error::InvalidCertificate(CertificateError::InvalidPurpose);
+        let said = disagreed(purpose, Role::Client).to_string();
+        assert!(said.contains("serverAuth") && !said.contains("TLS 1.3"), "{said}");
+    }
+
+    #[test]
     fn each_alert_of_a_client_that_does_not_trust_us_says_so() {
         for alert in [
             AlertDescription::UnknownCA,
             AlertDescription::BadCertificate,
             AlertDescription::CertificateUnknown,
             AlertDescription::CertificateExpired,
+            AlertDescription::CertificateRevoked,
+            AlertDescription::UnsupportedCertificate,
             AlertDescription::DecryptError,
         ] {
             let said = disagreed(rustls::Error::AlertReceived(alert), Role::Server).to_string();
