@@ -69,6 +69,7 @@
 //! | `error.rs` | What can go wrong, and who is at fault? |
 //! | `limits.rs` | How much memory and time, and how many connections, may peers take? |
 //! | `transport` | Which byte stream carries a connection, and how long may a read or a write on it take? |
+//! | `counters.rs` | What does a server count, and what does each connection count? |
 //! | `connection` | What is an open WebSocket, and how do its threads share it? |
 //! | `server` | How does a server accept connections, give each a thread, and stop? |
 //! | `client` | How does a client dial, ask and verify? |
@@ -103,6 +104,7 @@
 
 mod client;
 mod connection;
+mod counters;
 pub mod diagnostic;
 mod error;
 pub mod explain;
@@ -119,9 +121,9 @@ pub mod walkthrough;
 #[doc(inline)]
 pub use client::client::Client;
 #[doc(inline)]
-pub use connection::counters::Counters;
+pub use connection::message_reader::MessageReader;
 #[doc(inline)]
-pub use connection::message_stream::{MessageReader, MessageWriter};
+pub use connection::message_writer::MessageWriter;
 #[doc(inline)]
 pub use connection::outbox::outbox::Outbox;
 #[doc(inline)]
@@ -130,6 +132,8 @@ pub use connection::outbox::queue::Backlog;
 pub use connection::sender::Sender;
 #[doc(inline)]
 pub use connection::websocket::WebSocket;
+#[doc(inline)]
+pub use counters::Counters;
 #[doc(inline)]
 pub use diagnostic::Diagnostic;
 #[doc(inline)]

@@ -25,9 +25,9 @@ use std::time::Duration;
 use super::proxy::ProxyChoice;
 use super::random::Random;
 use crate::connection::close_guard::CloseGuard;
-use crate::connection::counters::ConnectionCounts;
 use crate::connection::websocket::WebSocket;
 use crate::connection::write_half::WriteHalf;
+use crate::counters::ConnectionCounts;
 use crate::diagnostic::quote;
 use crate::error::{Error, InHandshake, Result};
 use crate::frames::buffer::Buffer;
@@ -198,7 +198,8 @@ impl Client {
 
     /// Dials the server, sends the request, and verifies the response. Returns the open WebSocket.
     /// Fails with [`Error::Rejected`] if the response isn't a valid 101, and with
-    /// [`Error::PeerTimeout`] if the WebSocket isn't open within [`Limits::connect`].
+    /// [`Error::PeerTimeout`] if the WebSocket isn't open within [`Limits::connect`] (or with
+    /// `Rejected` if the bytes that have arrived by then aren't HTTP).
     pub fn connect(self) -> Result<WebSocket> {
         let prepared = self.prepare_handshake()?;
         // A variable that isn't UTF-8 must not look unset: the client would bypass the proxy.
@@ -408,8 +409,8 @@ fn read_answer_head(
             // A restarting server may close the stream before or during its response. That counts
             // as a lost connection, not as bad HTTP.
             NoHead::Ended if begins_as_http => InHandshake::mark(ErrorKind::UnexpectedEof.into()),
-            // Many servers end a TLS stream without a close_notify, which counts as an unexpected
-            // end.
+            // Over TLS, many servers end the stream without a close_notify. That's an
+            // `UnexpectedEof`, which counts as an end below.
             NoHead::Broken(error) if begins_as_http || error.kind() != ErrorKind::UnexpectedEof => {
                 error_in_handshake(error)
             }

@@ -1,5 +1,5 @@
 //! The message lock: a thread holds it while a
-//! [`MessageWriter`](super::message_stream::MessageWriter) exists, so that the writer's fragments
+//! [`MessageWriter`](super::message_writer::MessageWriter) exists, so that the writer's fragments
 //! mix with no other message.
 //!
 //! Rules of this file:

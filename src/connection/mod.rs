@@ -18,7 +18,6 @@
 //!
 //! | file | the question it answers |
 //! |---|---|
-//! | `counters.rs` | What does a server count, and what does each connection count? |
 //! | `pending_control.rs` | Which control frames wait for the thread that holds the write lock? |
 //! | `closing_state.rs` | What ends a connection, what goes out before our Close, and how long may that take? |
 //! | `message_lock.rs` | What waits while a message is written piece by piece? |
@@ -31,14 +30,15 @@
 //! | `keepalive.rs` | Is the peer still there? |
 //! | `read_half.rs` | What happens in `recv`? |
 //! | `websocket.rs` | What can a caller do with a WebSocket? |
-//! | `message_stream.rs` | How are long messages read and written in constant memory? |
+//! | `message_reader.rs` | How is a long message read in constant memory? |
+//! | `message_writer.rs` | How is a long message written in constant memory? |
 
 pub(crate) mod close_guard;
 pub(crate) mod closing_state;
-pub(crate) mod counters;
 pub(crate) mod keepalive;
 pub(crate) mod message_lock;
-pub(crate) mod message_stream;
+pub(crate) mod message_reader;
+pub(crate) mod message_writer;
 pub(crate) mod outbox;
 pub(crate) mod pending_control;
 pub(crate) mod read_half;

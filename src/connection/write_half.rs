@@ -29,10 +29,10 @@ use super::closing_state::{
     CloseRequest, ClosingEvent, ClosingState, OurSide, PeerSide, StallDetector, Urgency,
     WriteFailure,
 };
-use super::counters::ConnectionCounts;
 use super::message_lock::MessageLock;
 use super::outbox::queue::OutboxQueues;
 use super::pending_control::{PendingControl, PendingControlFrames};
+use crate::counters::ConnectionCounts;
 use crate::diagnostic::misuse::Misuse;
 use crate::error::{Error, Result};
 use crate::frames::batch::{Batch, MAX_SLICES};

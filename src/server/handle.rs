@@ -17,7 +17,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::registry::registry::Registry;
-use crate::connection::counters::Counters;
+use crate::counters::Counters;
 use crate::error::Result;
 use crate::frames::close::Close;
 use crate::frames::close_code::CloseCode;

@@ -97,7 +97,7 @@ const GUARDS: [(&str, &str, &str, &str, &str); 16] = [
     (
         "looking whether our Close is due when a message has ended",
         "a close within a long message",
-        "connection/message_stream.rs",
+        "connection/message_writer.rs",
         "        let _ = catch_unwind(AssertUnwindSafe(|| self.write_half.advance_close()));\n",
         "",
     ),
@@ -146,6 +146,7 @@ fn main() {
     for module in [
         "client",
         "connection",
+        "counters.rs",
         "diagnostic",
         "error.rs",
         "explain",
@@ -169,7 +170,7 @@ fn main() {
         .lines()
         .filter(|line| !line.starts_with("//!"))
         .map(|line| match line.strip_suffix(';').and_then(|line| line.rsplit_once("mod ")) {
-            Some((before, name @ ("error" | "limits"))) => {
+            Some((before, name @ ("counters" | "error" | "limits"))) => {
                 declare(before, &out.join(format!("{name}.rs")))
             }
             Some((before, module)) => declare(before, &out.join(module).join("mod.rs")),

@@ -1,9 +1,6 @@
-//! Long messages in constant memory: an application reads a message piece by piece through
-//! `io::Read`, or writes one through `io::Write`.
+//! Writes a long message in constant memory: piece by piece, through `io::Write`.
 //!
 //! Rules of this file:
-//! - The reader returns only validated data: a text message's bytes are valid UTF-8, and no message
-//!   exceeds the limits.
 //! - The writer sends a fragment whenever it has collected 64 KiB. Until the message is finished,
 //!   it's *open*, and no other message may begin: fragments of two messages must not mix (RFC 6455
 //!   §5.4). But the writer holds the write lock only for a single fragment, so pings, pongs and a
@@ -13,7 +10,7 @@
 //!   with 1011.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -30,15 +27,6 @@ use crate::frames::message::MessageKind;
 use crate::frames::utf8::Text;
 
 impl WebSocket {
-    /// Waits for the next message, and returns a reader that reads it piece by piece, in constant
-    /// memory. [`Limits::max_stream`](crate::Limits::max_stream) limits the message's size. Returns
-    /// `None` once the peer's Close has arrived, or after an earlier error, as
-    /// [`recv`](WebSocket::recv) does.
-    pub fn recv_stream(&mut self) -> Result<Option<MessageReader<'_>>> {
-        let first = self.read_half.first_piece()?;
-        Ok(first.map(|(kind, piece)| MessageReader { ws: self, kind, piece, read: 0 }))
-    }
-
     /// Begins a message that you write piece by piece. Until you [`finish`](MessageWriter::finish)
     /// it, other threads can't send a message. They wait, and each piece that you send restarts the
     /// time limit of their wait. If you send no piece for as long as `Limits::write`, they fail
@@ -55,39 +43,6 @@ impl Sender {
     /// [`WebSocket::send_stream`](crate::WebSocket::send_stream).
     pub fn send_stream(&self, kind: MessageKind) -> Result<MessageWriter<'_>> {
         MessageWriter::new(&self.write_half, kind)
-    }
-}
-
-/// Reads a received message piece by piece, through `io::Read`. At the end of the message, `read`
-/// returns 0. If the peer's Close arrives before that, `read` fails with `UnexpectedEof`, and this
-/// `io::Error` wraps [`Error::Closed`]. If you drop the reader early, the next `recv` skips the
-/// rest of the message.
-pub struct MessageReader<'a> {
-    ws: &'a mut WebSocket,
-    kind: MessageKind,
-    piece: Vec<u8>,
-    read: usize,
-}
-
-impl MessageReader<'_> {
-    /// Returns whether the message is text or binary.
-    pub fn kind(&self) -> MessageKind {
-        self.kind
-    }
-}
-
-impl Read for MessageReader<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while self.read == self.piece.len() && self.ws.read_half.has_more_pieces() {
-            let Some((_, piece)) = self.ws.read_half.next_piece()? else {
-                // The peer has closed in the middle of the message.
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, Error::Closed));
-            };
-            (self.piece, self.read) = (piece, 0);
-        }
-        let count = (&self.piece[self.read..]).read(into)?;
-        self.read += count;
-        Ok(count)
     }
 }
 
@@ -214,12 +169,6 @@ impl Drop for MessageWriter<'_> {
         self.write_half.message_lock.release();
         // This may write a Close that waited for this message, so the stream may panic here, too.
         let _ = catch_unwind(AssertUnwindSafe(|| self.write_half.advance_close()));
-    }
-}
-
-impl fmt::Debug for MessageReader<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MessageReader {} {:?}", self.ws.id(), self.kind)
     }
 }
 
