@@ -72,7 +72,8 @@ pub struct Limits {
     /// `BytesLost`.
     pub close: Duration,
     /// The stack size of a connection's thread, in bytes. The operating system allocates memory
-    /// only for the pages that the thread uses.
+    /// only for the pages that the thread uses. If it can't provide the stack, the client receives
+    /// a 503.
     pub stack: usize,
 }
 

@@ -215,10 +215,13 @@ impl Proxy {
         // RFC 9110 §9.3.6: any 2xx opens the tunnel, directly after the head. A WebSocket server
         // never sends first, so bytes that have already arrived come from the proxy and are an
         // error.
-        match status_of(head.first_line()) {
-            Some(200..=299) if buffer.unread().is_empty() => Ok(()),
-            status => Err(HandshakeError::by_proxy(status, &self.host, head.first_line()).into()),
-        }
+        let (status, line) = (status_of(head.first_line()), quote(head.first_line()));
+        let seen = match status {
+            Some(200..=299) if buffer.unread().is_empty() => return Ok(()),
+            Some(200..=299) => format!("{line}, then {}", quote(buffer.unread())),
+            _ => line,
+        };
+        Err(HandshakeError::by_proxy(status, &self.host, &seen).into())
     }
 }
 

@@ -34,7 +34,7 @@ pub fn quote_all(texts: &[&str]) -> String {
 }
 
 /// Makes a peer's text safe to show on a terminal or in a log, but not in HTML: `<` and `&` stay as
-/// they are. Escapes the characters that could mislead a reader: control characters, invisible
+/// they are. Escapes the characters that could mislead a reader: control characters, most invisible
 /// characters, and those that change the writing direction.
 pub fn escape(text: &str) -> String {
     text.chars().flat_map(escape_char).collect()

@@ -212,7 +212,7 @@ impl HandshakeError {
     /// the proxy's response, or `None` if the response isn't valid HTTP. `host` is the proxy's
     /// host, and `seen` describes the response.
     pub(crate) fn by_proxy(status: Option<u16>, host: &str, seen: &str) -> HandshakeError {
-        let seen = format!("{} from {}", quote(seen), quote(host));
+        let seen = format!("{seen} from {}", quote(host));
         HandshakeError::new(status, "a proxy that opens no tunnel", seen)
     }
 

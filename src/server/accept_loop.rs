@@ -27,9 +27,9 @@ use crate::transport::deadline::Deadline;
 use crate::transport::listener::Listener;
 use crate::transport::stream::Stream;
 
-/// Accepts connections until the server stops or drains, and gives each one its own thread.
-/// Returns once all connections have closed and all responses have been sent, or at the end of the
-/// grace period.
+/// Accepts connections until the server stops, and gives each one its own thread. (A draining
+/// server still accepts clients, to refuse them or to answer plain HTTP.) Returns once all
+/// connections have closed and all responses have been sent, or at the end of the grace period.
 pub(super) fn serve_until_stopped(
     listener: Listener,
     options: Options,

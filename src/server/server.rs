@@ -246,14 +246,18 @@ impl Server {
     /// returns the open WebSocket. Blocks the calling thread until the handshake is over.
     ///
     /// Fails:
+    /// - with [`Misuse`](crate::Error::Misuse) if a setting is invalid;
     /// - with [`Refused`](crate::Error::Refused) if the server refuses the client, for example
     ///   because its request is incomplete;
     /// - with [`PageServed`](crate::Error::PageServed) if the client asked for a page and received
     ///   it;
+    /// - with [`Misuse`](crate::Error::Misuse) if your page, or your header for the 101, is invalid
+    ///   or reserved for the server (the client then receives a 500);
     /// - with [`ConnectionLost`](crate::Error::ConnectionLost) if the client closes without sending
-    ///   a byte;
-    /// - with [`Misuse`](crate::Error::Misuse) if a setting is invalid, or if your page or your
-    ///   header for the 101 isn't valid HTTP (the client then receives a 500).
+    ///   a byte, or if the stream fails;
+    /// - with [`WriteTimeout`](crate::Error::WriteTimeout) if the client reads the 101 too slowly;
+    /// - over TLS, with [`Tls`](crate::Error::Tls) or [`PeerTimeout`](crate::Error::PeerTimeout) if
+    ///   the TLS handshake fails or takes too long.
     ///
     /// On a `TcpStream`, call `set_nodelay(true)` first. Otherwise, TCP may delay a short message
     /// until the peer has acknowledged the previous one (Nagle's algorithm).
@@ -280,8 +284,8 @@ impl Server {
     }
 
     /// Accepts connections, and runs `handler` for each one in a thread of its own, until a
-    /// [`Handle`] [stops](Handle::stop) or [drains](Handle::drain) the server. Returns once all
-    /// connections have closed and all pages and refusals have been sent, or at the end of the
+    /// [`Handle`] [stops](Handle::stop) the server or has [drained](Handle::drain) it. Returns once
+    /// all connections have closed and all pages and refusals have been sent, or at the end of the
     /// grace period. If the handler returns an error or panics, its connection closes with code
     /// 1011. Fails at once if a setting is invalid, if the server has no listener, or if the thread
     /// that refuses clients can't be started.

@@ -283,6 +283,26 @@ fn client_says_of_a_server_that_greets_and_leaves_without_close_notify_what_it_s
 }
 
 #[test]
+fn client_does_not_take_a_bad_record_after_a_greeting_for_the_end_of_the_stream() {
+    let made = for_loopback();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("wss://{}", listener.local_addr().unwrap());
+    let config = Arc::new(made.server());
+    let server = thread::spawn(move || {
+        let stream = listener.accept().unwrap().0;
+        let mut tls = StreamOwned::new(ServerConnection::new(config).unwrap(), stream);
+        tls.write_all(b"* OK IMAP4rev1 ready\r\n").unwrap();
+        read_head(&mut tls);
+        tls.sock.write_all(&[0x17, 3, 3, 0, 20]).unwrap();
+        tls.sock.write_all(&[0; 20]).unwrap();
+        let _ = tls.sock.read(&mut [0]);
+    });
+    let error = Client::new(url).root_certificates(&made.file).connect().unwrap_err();
+    assert!(matches!(error, Error::ConnectionLost(_)), "{error}");
+    server.join().unwrap();
+}
+
+#[test]
 fn section_4_1_client_names_the_host_in_its_hello() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -344,7 +364,7 @@ fn server_learns_that_it_is_not_trusted_and_lives_on() {
         (connect(&url).err(), Client::new(url).root_certificates(&made.file).connect())
     });
     let error = server.accept(listener.accept().unwrap().0).unwrap_err().to_string();
-    assert!(error.contains("Give the client the certificate as a root"), "{error}");
+    assert!(error.contains("give the client the certificate as a root"), "{error}");
     drop(server.accept(listener.accept().unwrap().0).unwrap());
     let (refused, opened) = client.join().unwrap();
     assert!(refused.is_some() && opened.is_ok());

@@ -123,7 +123,8 @@ pub(super) fn disagreed(error: rustls::Error, role: Role) -> Error {
 
 /// Returns whether this alert means that the peer doesn't accept our certificate, or demands one
 /// (RFC 8446 §6.2). The peer sends a `DecryptError` if one of its roots has our issuer's name but a
-/// different key.
+/// different key. (`AccessDenied` has other causes, too, such as a server without a certificate for
+/// the client's host.)
 fn is_about_a_certificate(alert: AlertDescription) -> bool {
     matches!(
         alert,
@@ -134,6 +135,7 @@ fn is_about_a_certificate(alert: AlertDescription) -> bool {
             | AlertDescription::CertificateRevoked
             | AlertDescription::UnsupportedCertificate
             | AlertDescription::CertificateRequired
+            | AlertDescription::BadCertificateStatusResponse
             | AlertDescription::DecryptError
     )
 }
@@ -190,6 +192,7 @@ mod tests {
             AlertDescription::CertificateExpired,
             AlertDescription::CertificateRevoked,
             AlertDescription::UnsupportedCertificate,
+            AlertDescription::BadCertificateStatusResponse,
             AlertDescription::DecryptError,
         ] {
             let said = disagreed(rustls::Error::AlertReceived(alert), Role::Server).to_string();

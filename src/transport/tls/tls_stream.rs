@@ -87,7 +87,7 @@ impl From<io::Error> for HandshakeFailure {
 }
 
 /// Performs this end's part of the TLS handshake, as client or server, before the deadline. No
-/// other thread has the stream yet, so the handshake needs no lock.
+/// other thread reads or writes the stream yet, so the handshake needs no lock.
 pub(crate) fn handshake(
     mut tls: Connection,
     stream: Arc<dyn Stream>,
