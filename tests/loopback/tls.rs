@@ -261,8 +261,9 @@ fn client_refuses_a_server_that_it_has_no_reason_to_trust_and_says_nothing_to_it
     }
 }
 
-#[test]
-fn client_says_of_a_server_that_greets_and_leaves_without_close_notify_what_it_said() {
+/// The client's error for a server that greets it as an IMAP server does, reads its request, and
+/// then does this with the TCP stream.
+fn greeted(then: impl FnOnce(&mut TcpStream) + Send + 'static) -> Error {
     let made = for_loopback();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("wss://{}", listener.local_addr().unwrap());
@@ -270,36 +271,30 @@ fn client_says_of_a_server_that_greets_and_leaves_without_close_notify_what_it_s
     let server = thread::spawn(move || {
         let stream = listener.accept().unwrap().0;
         let mut tls = StreamOwned::new(ServerConnection::new(config).unwrap(), stream);
-        // So an IMAP server answers a request.
         tls.write_all(b"* OK IMAP4rev1 ready\r\n").unwrap();
         read_head(&mut tls);
-        tls.sock.shutdown(Shutdown::Write).unwrap();
+        then(&mut tls.sock);
         let _ = tls.sock.read(&mut [0]);
     });
     let error = Client::new(url).root_certificates(&made.file).connect().unwrap_err();
+    server.join().unwrap();
+    error
+}
+
+#[test]
+fn client_says_of_a_server_that_greets_and_leaves_without_close_notify_what_it_said() {
+    let error = greeted(|stream| stream.shutdown(Shutdown::Write).unwrap());
     assert!(matches!(error, Error::Rejected(_)), "{error}");
     assert!(error.to_string().contains("* OK IMAP4rev1 ready"), "{error}");
-    server.join().unwrap();
 }
 
 #[test]
 fn client_does_not_take_a_bad_record_after_a_greeting_for_the_end_of_the_stream() {
-    let made = for_loopback();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("wss://{}", listener.local_addr().unwrap());
-    let config = Arc::new(made.server());
-    let server = thread::spawn(move || {
-        let stream = listener.accept().unwrap().0;
-        let mut tls = StreamOwned::new(ServerConnection::new(config).unwrap(), stream);
-        tls.write_all(b"* OK IMAP4rev1 ready\r\n").unwrap();
-        read_head(&mut tls);
-        tls.sock.write_all(&[0x17, 3, 3, 0, 20]).unwrap();
-        tls.sock.write_all(&[0; 20]).unwrap();
-        let _ = tls.sock.read(&mut [0]);
+    let error = greeted(|stream| {
+        stream.write_all(&[0x17, 3, 3, 0, 20]).unwrap();
+        stream.write_all(&[0; 20]).unwrap();
     });
-    let error = Client::new(url).root_certificates(&made.file).connect().unwrap_err();
     assert!(matches!(error, Error::ConnectionLost(_)), "{error}");
-    server.join().unwrap();
 }
 
 #[test]
