@@ -101,6 +101,7 @@ fn client_says_why_a_proxy_opens_no_tunnel_and_never_shows_its_password() {
                 assert_eq!(rejection.status, status, "{answer}");
                 let said = rejection.to_string();
                 assert!(said.contains("CONNECT") && !said.contains("secret"), "{said}");
+                assert_eq!(said.contains("then \"HTTP/1.1 101"), status == Some(200), "{said}");
             }
             other => panic!("{answer}: {other:?}"),
         }
@@ -140,7 +141,10 @@ fn client_says_of_a_proxy_that_greets_and_then_waits_or_leaves_what_it_said() {
         let limits = Limits { connect: Duration::from_secs(2), ..Limits::default() };
         let refused = Client::new("ws://127.0.0.1:1/").limits(limits).proxy(proxy).connect();
         let Err(Error::Rejected(refused)) = refused else { panic!("{refused:?}") };
-        assert!(refused.to_string().contains("220 mail.example ESMTP"), "{refused}");
+        let said = refused.to_string();
+        assert!(said.contains("220 mail.example ESMTP"), "{said}");
+        // Its words are quoted once.
+        assert!(said.contains("then no end of a head") && !said.contains("\\\""), "{said}");
         greets.wait();
     }
 }
