@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
@@ -37,8 +37,8 @@ impl From<io::Error> for End {
 static ONE_FOR_ALL: Mutex<()> = Mutex::new(());
 /// The next mask of a faulty client.
 static COUNTED: AtomicU32 = AtomicU32::new(1);
-/// The streams of a faulty server that sends each echo to all its clients, or to the newest.
-static ALL: Mutex<Vec<TcpStream>> = Mutex::new(Vec::new());
+/// The streams of a faulty server that sends each echo to all its clients, or to the newest, with their peers' addresses.
+static ALL: Mutex<Vec<(SocketAddr, TcpStream)>> = Mutex::new(Vec::new());
 /// The latest streams of a faulty server that has eight places.
 static EIGHT: Mutex<VecDeque<TcpStream>> = Mutex::new(VecDeque::new());
 
@@ -49,6 +49,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct Connection {
     pub stream: TcpStream,
     pub server: bool,
+    /// The peer's address while it's one of the server's clients.
+    listed_as: Option<SocketAddr>,
     /// What was read, of which the first `used` bytes are done with.
     input: Vec<u8>,
     used: usize,
@@ -63,30 +65,35 @@ pub struct Connection {
 impl Connection {
     /// `input` is what was read with the head.
     pub fn new(stream: TcpStream, server: bool, input: Vec<u8>) -> Connection {
-        if let Ok(stream) = stream.try_clone() {
-            lock(&ALL).push(stream);
-        }
-        if has(OldestEvicted)
-            && let Ok(stream) = stream.try_clone()
-        {
-            let mut eight = lock(&EIGHT);
-            eight.push_back(stream);
-            if eight.len() > 8
-                && let Some(oldest) = eight.pop_front()
-            {
-                let _ = oldest.shutdown(Shutdown::Both);
-            }
-        }
         let input = if has(FrameBehindHeadLost) { Vec::new() } else { input };
         Connection {
             stream,
             server,
+            listed_as: None,
             input,
             used: 0,
             first_key: None,
             own_key: random(),
             queue: None,
         }
+    }
+
+    /// Makes it one of the server's clients. This precedes the 101: a client that has its answer is the newest until
+    /// the next one comes.
+    pub fn list(&mut self) -> io::Result<()> {
+        let peer = self.stream.peer_addr()?;
+        lock(&ALL).push((peer, self.stream.try_clone()?));
+        self.listed_as = Some(peer);
+        if has(OldestEvicted) {
+            let mut eight = lock(&EIGHT);
+            eight.push_back(self.stream.try_clone()?);
+            if eight.len() > 8
+                && let Some(oldest) = eight.pop_front()
+            {
+                let _ = oldest.shutdown(Shutdown::Both);
+            }
+        }
+        Ok(())
     }
 
     /// Whether a frame with this first byte waits in the buffer.
@@ -292,13 +299,13 @@ impl Connection {
             return Ok(());
         }
         if has(EchoesToAll) {
-            for mut stream in lock(&ALL).iter() {
+            for (_, stream) in lock(&ALL).iter_mut() {
                 let _ = stream.write_all(bytes);
             }
             return Ok(());
         }
         if has(EchoesToNewest)
-            && let Some(mut stream) = lock(&ALL).last()
+            && let Some((_, stream)) = lock(&ALL).last_mut()
         {
             let _ = stream.write_all(bytes);
             return Ok(());
@@ -308,7 +315,7 @@ impl Connection {
 
     /// Ends each connection of a faulty server.
     pub fn end_all(&self) {
-        for stream in lock(&ALL).iter() {
+        for (_, stream) in lock(&ALL).iter() {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
@@ -334,8 +341,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let own = self.stream.peer_addr().ok();
-        lock(&ALL).retain(|stream| own.is_some() && stream.peer_addr().ok() != own);
+        lock(&ALL).retain(|(peer, _)| Some(*peer) != self.listed_as);
     }
 }
 

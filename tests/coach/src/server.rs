@@ -111,11 +111,12 @@ fn open_one(mut stream: TcpStream) -> Option<Echo> {
         };
         match answer {
             Answer::Open { head, deflate } => {
-                write_head(&mut stream, &head)?;
+                let mut connection = Connection::new(stream, true, input);
+                connection.list().ok()?;
+                write_head(&mut connection.stream, &head)?;
                 if has(AnswerEndsUnfinished) {
                     return None;
                 }
-                let connection = Connection::new(stream, true, input);
                 return Some(Echo::new(
                     connection,
                     deflate.map(|params| Deflate::new(&params, true)),
