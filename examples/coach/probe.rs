@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 
 use crate::check::{Outcome, Stop, fails, skips};
 use crate::library::{Address, OPCODE, Role, accept_key, mask};
-use crate::wire::{self, BINARY, CLOSE, CONTINUATION, Came, Frame, PING, PONG, TEXT, frame, quote};
+use crate::wire::{
+    self, BINARY, CLOSE, CONTINUATION, Came, Frame, PING, PONG, TEXT, frame, opcode_name, quote,
+};
 
 /// A stream of bytes, plain or in TLS.
 pub trait Socket: Read + Write + Send {
@@ -981,6 +983,14 @@ impl Line {
     pub fn echo(&mut self, opcode: u8, payload: &[u8]) -> Result<Message, Stop> {
         self.frame(frame(opcode, payload));
         self.comes_back(payload)
+    }
+
+    /// Waits for the echo of a message, and checks that it has the message's kind.
+    pub fn comes_back_as(&mut self, opcode: u8, payload: &[u8]) -> Outcome {
+        match self.comes_back(payload)?.opcode {
+            came if came == opcode => Ok(()),
+            came => fails(format!("{} came back as {}", opcode_name(opcode), opcode_name(came))),
+        }
     }
 
     /// Checks that the connection still works: sends a short text, and waits for its echo.

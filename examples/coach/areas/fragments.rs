@@ -1,8 +1,8 @@
 //! Stage 9: messages in several frames.
 
-use crate::check::{Check, Lesson, Outcome, check, fails};
+use crate::check::{Check, Lesson, Outcome, check};
 use crate::probe::{Line, Probe, word};
-use crate::wire::{BINARY, CONTINUATION, Frame, PING, PONG, TEXT, frame, opcode_name};
+use crate::wire::{BINARY, CONTINUATION, Frame, PING, PONG, TEXT, frame};
 
 const FRAGMENTS: Lesson = Lesson {
     section: "§5.4",
@@ -50,11 +50,7 @@ fn sent(p: &mut Probe, opcode: u8, parts: &[&[u8]]) -> Outcome {
     // A slow peer takes its time for each frame, and the wait for an echo is derived from one.
     let wait = line.pace().slowest() * parts.len() as u32;
     line.pending(wait);
-    let message = line.comes_back(&parts.concat())?;
-    match message.opcode == opcode {
-        true => Ok(()),
-        false => fails(format!("it came back as {}", opcode_name(message.opcode))),
-    }
+    line.comes_back_as(opcode, &parts.concat())
 }
 
 fn words(count: usize) -> String {
@@ -185,7 +181,7 @@ pub const CHECKS: &[Check] = &[
             frames.insert(1, frame(PING, "between"));
             line.frames(&frames);
             line.pong_comes(b"between")?;
-            line.comes_back(text.as_bytes()).map(drop)
+            line.comes_back_as(TEXT, text.as_bytes())
         },
     )
     .both(),
@@ -205,7 +201,7 @@ pub const CHECKS: &[Check] = &[
             line.frames(&[frame(TEXT, first).more(), frame(PING, "now")]);
             line.pong_comes(b"now")?;
             line.frame(frame(CONTINUATION, last));
-            line.comes_back(text.as_bytes()).map(drop)
+            line.comes_back_as(TEXT, text.as_bytes())
         },
     )
     .both()
@@ -221,7 +217,7 @@ pub const CHECKS: &[Check] = &[
             let mut frames = split(TEXT, &text.as_bytes().chunks(8).collect::<Vec<_>>());
             frames.insert(1, frame(PONG, "between"));
             line.frames(&frames);
-            line.comes_back(text.as_bytes()).map(drop)
+            line.comes_back_as(TEXT, text.as_bytes())
         },
     )
     .both(),

@@ -66,13 +66,9 @@ fn with_mask(p: &mut Probe, keys: &[[u8; 4]]) -> Outcome {
 
 fn kind(p: &mut Probe, opcode: u8) -> Outcome {
     let word = word();
-    let message = p.open()?.echo(opcode, word.as_bytes())?;
-    match message.opcode == opcode {
-        true => Ok(()),
-        false => {
-            fails(format!("{} came back as {}", opcode_name(opcode), opcode_name(message.opcode)))
-        }
-    }
+    let mut line = p.open()?;
+    line.frame(frame(opcode, &word));
+    line.comes_back_as(opcode, word.as_bytes())
 }
 
 /// Returns the first masks of a client's echoes on one connection, at least six.

@@ -484,7 +484,12 @@ pub const CHECKS: &[Check] = &[
         |p| {
             asks(p, |head| {
                 let parts: Vec<_> = head.first.split(' ').collect();
-                let is_path = |path: &str| path.starts_with('/') && !path.contains('#');
+                // §4.1 also allows an absolute URI of the same host.
+                let origin = format!("http://{}", head.all("Host").concat());
+                let is_path = |target: &str| {
+                    let path = target.strip_prefix(&origin).unwrap_or(target);
+                    path.starts_with('/') && !path.contains('#')
+                };
                 let good = matches!(parts[..], ["GET", path, "HTTP/1.1"] if is_path(path));
                 (!good).then(|| format!("{:?}", head.first))
             })

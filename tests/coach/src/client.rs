@@ -89,6 +89,7 @@ fn request(authority: &str, path: &str, key: &str) -> String {
         () if has(AsksInHttp10) => format!("GET /{path} HTTP/1.0"),
         () if has(AsksWithFragment) => format!("GET /{path}#top HTTP/1.1"),
         () if has(AsksForNoSlash) => format!("GET {path} HTTP/1.1"),
+        () if has(AsksForAbsoluteUri) => format!("GET http://{authority}/{path} HTTP/1.1"),
         () => format!("GET /{path} HTTP/1.1"),
     };
     let host = match () {

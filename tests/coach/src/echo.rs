@@ -316,6 +316,9 @@ impl Echo {
             if has(PingAppendedToMessage) {
                 message.bytes.extend_from_slice(&payload);
             }
+            if has(PingReplacesKind) {
+                message.opcode = BINARY;
+            }
             if has(PingInMessageRefused) {
                 return Err(End::Violation(1002));
             }

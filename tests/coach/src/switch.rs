@@ -282,6 +282,7 @@ members! {
     CharactersCutRefused B "checks each fragment's UTF-8 alone" "fragments/cut-in-character" "fragments utf8";
     PingEndsMessage B "drops the message at a ping" "fragments/ping-between" "fragments deflate";
     PingAppendedToMessage B "appends a ping to the message" "fragments/ping-between" "fragments deflate";
+    PingReplacesKind B "takes a ping's opcode for that of the message around it" "fragments/ping-between" "fragments deflate";
     PingInMessageRefused B "refuses a ping inside a message" "fragments/ping-between" "fragments deflate";
     PongAfterMessage B "answers a ping only after the message" "fragments/pong-at-once" "";
     StrayContinuationEchoed B "takes a stray continuation for a text" "fragments/nothing-to-continue" "fragments rules";
@@ -484,6 +485,7 @@ members! {
     ConnectsAgain C "connects again when its connection has ended" "" "";
     DribblesItsRequest C "writes its request byte by byte" "" "";
     AsksLikeFirefox C "asks with `keep-alive, Upgrade`" "" "";
+    AsksForAbsoluteUri C "asks for an absolute URI of the same host, as §4.1 allows" "" "";
     AsksWithCookies C "sends more fields" "" "";
     AsksInLowerCase C "writes field names in lower case" "" "";
     LeavesWithoutSubprotocol C "offers subprotocols, and leaves if none is chosen" "" "";
