@@ -396,7 +396,12 @@ pub const CHECKS: &[Check] = &[
         "a 101 with a wrong accept",
         "the client ends the connection",
         |p| {
-            turns_away(p, |a| a.set("Sec-WebSocket-Accept", "AAAAAAAAAAAAAAAAAAAAAAAAAAA=").bytes())
+            turns_away(p, |a| {
+                let mut accept = accept_key::accept(&a.key);
+                let wrong = if accept[24..].starts_with('A') { "B" } else { "A" };
+                accept.replace_range(24..25, wrong);
+                a.set("Sec-WebSocket-Accept", &accept).bytes()
+            })
         },
     )
     .clients(),

@@ -198,6 +198,8 @@ fn opened(head: &[u8], key: &str) -> Option<Option<Params>> {
     if let Some(&given) = accepts.first() {
         let right = if has(AcceptCaseIgnored) {
             given.eq_ignore_ascii_case(&accept(key))
+        } else if has(AcceptComparedInPart) {
+            given.get(..10) == accept(key).get(..10)
         } else {
             given == accept(key)
         };

@@ -418,6 +418,7 @@ members! {
     TwoAcceptsAccepted C "takes the first of two accepts" "accept/two-values" "";
     NoAcceptAccepted C "accepts an answer without the accept" "accept/missing" "accept";
     WrongAcceptAccepted C "doesn't compare the accept" "accept/wrong accept/of-another-key" "accept";
+    AcceptComparedInPart C "compares only the first ten characters of the accept" "accept/wrong" "accept";
     AcceptCaseIgnored C "compares the accept without its case" "accept/other-letter-case" "accept";
     SubprotocolUncheckedByClient C "accepts an unasked subprotocol" "accept/unasked-subprotocol" "policy";
     ExtensionUncheckedByClient C "accepts an unasked extension" "accept/unasked-extension" "deflate";
