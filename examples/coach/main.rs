@@ -471,7 +471,7 @@ fn tcp(address: &Address) -> io::Result<TcpStream> {
     let host = address.host.trim_start_matches('[').trim_end_matches(']');
     let mut last = io::ErrorKind::NotFound.into();
     for address in (host, address.port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, Duration::from_secs(5)) {
+        match probe::connect(&address) {
             Ok(stream) => return Ok(stream),
             Err(error) => last = error,
         }

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -32,6 +32,16 @@ impl Socket for TcpStream {
 
 /// A function that opens a stream to the server, plain or with TLS.
 pub type Dial = dyn Fn(&Address) -> io::Result<Box<dyn Socket>> + Send + Sync;
+
+/// Connects to a server. Refuses a stream that the operating system has connected to itself. That happens,
+/// rarely, if no server listens at the address.
+pub fn connect(address: &SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(address, Duration::from_secs(5))?;
+    match stream.local_addr()? == *address {
+        true => Err(io::ErrorKind::ConnectionRefused.into()),
+        false => Ok(stream),
+    }
+}
 
 /// The peer that is coached, and what the coach has learnt about it.
 pub struct Target {
@@ -1155,6 +1165,19 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_coach_never_takes_its_own_end_for_the_server() {
+        // Linux chooses even ports for clients, and odd ones for listeners of port 0. About one in
+        // 14,000 attempts to reach a port without a listener connects to itself.
+        let odd = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let unused = SocketAddr::new(odd.ip(), odd.port() & !1);
+        for _ in 0..60_000 {
+            let is_own = |stream: TcpStream| stream.local_addr().ok() == stream.peer_addr().ok();
+            assert!(!connect(&unused).is_ok_and(is_own));
+        }
+    }
 
     #[test]
     fn own_origin_of_a_wss_server_is_https() {

@@ -46,7 +46,7 @@ use std::time::{Duration, Instant};
 
 use areas::{STAGES, chapter};
 use library::{Address, Annotation};
-use probe::{Dial, PATIENCE, Socket, Target};
+use probe::{Dial, PATIENCE, Socket, Target, connect};
 use report::Exchange;
 use run::{Judged, Manner, Verdict};
 use ws101::explain::json::{self, array, object, string};
@@ -99,7 +99,7 @@ impl Reins {
     fn dial(self: &Arc<Reins>, addresses: &[SocketAddr]) -> io::Result<Box<dyn Socket>> {
         let mut last = io::ErrorKind::ConnectionAborted.into();
         for address in addresses {
-            match TcpStream::connect_timeout(address, Duration::from_secs(5)) {
+            match connect(address) {
                 Ok(stream) => {
                     let stream = Arc::new(stream);
                     let mut streams = lock(&self.streams);
