@@ -474,7 +474,7 @@ mod tests {
 
     #[test]
     fn neither_time_to_connect_nor_silence_before_first_answer_counts_as_pace() {
-        let patience = Duration::from_millis(200);
+        let patience = Duration::from_millis(600);
         let target = target(patience, patience, |mut stream, i| {
             if i >= 3 {
                 let _ = stream.write_all(ANSWER_101);
@@ -512,7 +512,7 @@ mod tests {
 
     #[test]
     fn wait_for_a_message_in_fragments_allows_the_peer_its_time_for_each_frame() {
-        let target = target(Duration::from_millis(100), Duration::ZERO, move |mut stream, _| {
+        let target = target(Duration::from_millis(200), Duration::ZERO, move |mut stream, _| {
             let _ = stream.write_all(ANSWER_101);
             let (mut input, mut bytes, mut message) = (Vec::new(), [0; 4096], Vec::new());
             while let Ok(read @ 1..) = stream.read(&mut bytes) {
@@ -573,7 +573,7 @@ mod tests {
 
     #[test]
     fn message_of_fragments_without_an_end_is_waited_for_in_bounded_time() {
-        let target = target(Duration::from_millis(100), Duration::ZERO, |mut stream, _| {
+        let target = target(Duration::from_millis(500), Duration::ZERO, |mut stream, _| {
             let _ = stream.write_all(ANSWER_101);
             let _ = stream.write_all(&frame(wire::TEXT, "x").more().bytes(None));
             let fragments = frame(wire::CONTINUATION, "x").more().bytes(None).repeat(1000);
@@ -587,7 +587,7 @@ mod tests {
 
     #[test]
     fn interim_answers_without_an_end_are_no_answer() {
-        let target = target(Duration::from_millis(100), Duration::ZERO, |mut stream, _| {
+        let target = target(Duration::from_millis(500), Duration::ZERO, |mut stream, _| {
             while stream.write_all(&b"HTTP/1.1 102 Processing\r\n\r\n".repeat(100)).is_ok() {}
         });
         let Err(Stop::Skips(seen)) = Probe::new(target).open() else { panic!("it's open") };
@@ -611,7 +611,7 @@ mod tests {
             let head = if id.starts_with("deflate") { deflates.as_bytes() } else { ANSWER_101 };
             let answer: &'static [u8] = [head, frame].concat().leak();
             let target =
-                target(Duration::from_millis(100), Duration::ZERO, move |mut stream, _| {
+                target(Duration::from_millis(500), Duration::ZERO, move |mut stream, _| {
                     let _ = stream.write_all(answer);
                     let _ = stream.read_to_end(&mut Vec::new());
                 });
@@ -632,7 +632,7 @@ mod tests {
 
     #[test]
     fn peer_that_refuses_u_0000_is_not_said_to_unmask_wrongly() {
-        let target = target(Duration::from_millis(100), Duration::ZERO, |mut stream, _| {
+        let target = target(Duration::from_millis(500), Duration::ZERO, |mut stream, _| {
             let _ = stream.write_all(&[ANSWER_101, b"\x88\x02\x03\xef"].concat());
             let _ = stream.read_to_end(&mut Vec::new());
         });
@@ -644,7 +644,7 @@ mod tests {
     #[test]
     fn server_with_room_for_three_is_not_said_to_serve_only_one() {
         static OPEN: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-        let target = target(Duration::from_millis(300), Duration::ZERO, |mut stream, _| {
+        let target = target(Duration::from_millis(500), Duration::ZERO, |mut stream, _| {
             if OPEN.fetch_add(1, Relaxed) < 3 {
                 let _ = stream.write_all(ANSWER_101);
                 let _ = stream.read_to_end(&mut Vec::new());
