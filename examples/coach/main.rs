@@ -312,7 +312,7 @@ fn finish(
             }
             learner(stage, all, &same, colour);
         }
-        None if options.course => course(all, &same),
+        None if options.course => course(all, &same, options.listen.is_some()),
         None => {
             let _ = write!(io::stdout(), "{}", report::failures(all, &same, colour));
             warnings(all);
@@ -369,24 +369,27 @@ fn learner(stage: usize, all: &[Judged], same: &str, colour: bool) {
     }
 }
 
-/// Whether a stage holds. A stage whose checks were mostly skipped doesn't: for example compression
-/// that the server declined.
+/// Whether a stage holds. A stage of which more than half was skipped doesn't: for example
+/// compression that the server declined.
 fn holds(stage: &[Judged]) -> bool {
     let count = |verdict| report::count(stage, verdict);
-    count(Verdict::Fail) == 0 && count(Verdict::Pass) > count(Verdict::Skip)
+    count(Verdict::Fail) == 0 && 2 * count(Verdict::Skip) <= stage.len()
 }
 
 /// Prints which stages are done and which comes next. The last stage that ran is the first one that
-/// failed, if any did.
-fn course(all: &[Judged], same: &str) {
+/// failed, if any did. A stage without a chosen check stays open.
+fn course(all: &[Judged], same: &str, is_client: bool) {
     let last = all.last().map_or(1, |judged| judged.stage);
     let is_open = !holds(&all[all.partition_point(|judged| judged.stage < last)..]);
+    // Some stages have no check for clients.
+    let is_without_checks =
+        |stage| !areas::all().any(|(s, check)| s == stage && run::applies(check, is_client));
+    let has_run = |stage| all.iter().any(|it| it.stage == stage) || is_without_checks(stage);
     for (i, stage) in STAGES.iter().enumerate() {
         let state = match last.cmp(&(i + 1)) {
-            Ordering::Greater => "done",
             Ordering::Equal if is_open => "next",
-            Ordering::Equal => "done",
-            Ordering::Less => "open",
+            Ordering::Greater | Ordering::Equal if has_run(i + 1) => "done",
+            _ => "open",
         };
         // A stage of advice alone is done with warnings, although its chapter may still be unread.
         let warned = all.iter().filter(|it| it.stage == i + 1 && it.verdict == Verdict::Warn);
@@ -399,7 +402,8 @@ fn course(all: &[Judged], same: &str) {
     }
     match is_open {
         true => say!("\nread: {}\nthen: coach --stage {last} {same}\n", chapter(last)),
-        false => say!("\nall stages are done\n"),
+        false if (1..=STAGES.len()).all(has_run) => say!("\nall stages are done\n"),
+        false => say!("\nthe chosen checks hold, in the stages that have any\n"),
     }
 }
 

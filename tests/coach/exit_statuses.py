@@ -2,8 +2,8 @@
 
     python3 exit_statuses.py ZOO COACH
 
-Called by `run`. Each row has the members of the zoo that it starts, the coach's arguments (URL is the zoo's address),
-the status, and words that the coach must say.
+Called by `run`. Each row has the member of the zoo that it starts, the coach's arguments (URL is the member's address, ZOO the zoo's
+program), the status, and words that the coach must say.
 """
 
 import concurrent.futures
@@ -24,6 +24,8 @@ ROWS = [
     ("a report that can't be written", ["server"], ["--stage", "4", "--junit", "/nowhere/report.xml", "URL"], 2, "stage 4 holds"),
     ("a timeout of no time still waits", ["server"], ["--only", "head/plain", "--timeout", "0", "URL"], 0, "badge"),
     ("two lists of checks are both asked", ["server"], ["--only", "head/plain", "--only", "accept/status", "URL"], 0, "2 of 2 passed"),
+    ("a stage without a chosen check isn't done", ["server"], ["--course", "--only", "head", "URL"], 0, "the chosen checks hold"),
+    ("a client without subprotocols does it all", ["server"], ["--course", "--listen", "127.0.0.1:0", "--", "ZOO", "client"], 0, "all stages are done"),
     ("another path is served", ["server", "--legal", "root-path-only"], ["--only", "head/plain", "URLother"], 1, "at another path"),
     ("a client that comes once", ["client"], ["--only", "head", "--listen", "127.0.0.1:0"], 2, "no client came"),
 ]
@@ -38,7 +40,7 @@ def ends(zoo, coach, peer, arguments):
     else:
         other = subprocess.Popen([zoo, *peer, "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         url = other.stdout.readline().strip().removeprefix("listening on ")
-        words = [word.replace("URL", f"{url}/") for word in arguments]
+        words = [word.replace("URL", f"{url}/").replace("ZOO", zoo) for word in arguments]
         program = subprocess.Popen([coach, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         said, why = program.communicate(timeout=BOUND)
