@@ -53,6 +53,10 @@ pub fn for_seen(id: &str, seen: &str) -> Option<(&'static str, &'static str)> {
             "The refusal is no whole HTTP head: it lacks its status line, or the empty line at its end.",
             "Begin it with `HTTP/1.1 400 Bad Request`, and write CR LF twice after the last header.",
         ),
+        ("fragments", _) if seen.contains(" came back as ") => (
+            "The code takes the message's kind from the wrong frame, such as a continuation or a ping between, or always answers with the same kind.",
+            "Keep the opcode of the message's first frame, and send the echo with it.",
+        ),
         ("fragments" | "utf8" | "rules" | "deflate", _)
             if seen.contains("which may not be sent") =>
         {

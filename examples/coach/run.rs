@@ -624,10 +624,12 @@ mod tests {
             let fits = check.cause_and_fix(&came).0;
             assert!(fits.contains(cause) && fits != own, "{id}: {fits}");
         }
-        let (_, check) = check("utf8/lone-continuation");
+        let (_, lone) = check("utf8/lone-continuation");
         let fits =
-            check.cause_and_fix("after the bytes [80]: a Close with 1005, which may not be sent");
+            lone.cause_and_fix("after the bytes [80]: a Close with 1005, which may not be sent");
         assert!(fits.0.contains("finds the fault"), "{fits:?}");
+        let fits = check("fragments/ping-between").1.cause_and_fix("text came back as binary");
+        assert!(fits.0.contains("kind from the wrong frame"), "{fits:?}");
     }
 
     #[test]
