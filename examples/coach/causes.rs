@@ -290,9 +290,10 @@ pub fn own(id: &str) -> Option<(&'static str, &'static str)> {
             "The code doesn't unmask the payload, or unmasks it wrongly; or it doesn't answer the frame at all.",
             "XOR byte i of the payload with byte i mod 4 of the mask key; write 0x81, the length, and the bytes.",
         ),
-        "frame/kind-text" | "frame/kind-binary" => {
-            ("The opcode of the answer is a constant.", "Answer with the opcode that came.")
-        }
+        "frame/kind-text" | "frame/kind-binary" => (
+            "The opcode of the answer is a constant, or that of an earlier message.",
+            "Answer each message with the opcode that it came with.",
+        ),
         "frame/binary-all-bytes" => (
             "The payload is decoded into a string on its way: a zero ends it, or bytes that aren't UTF-8 are replaced.",
             "Keep payloads as bytes, with their length.",

@@ -343,6 +343,18 @@ pub struct Message {
     pub began: Instant,
 }
 
+impl Message {
+    /// Checks that this echo has the kind of its message.
+    pub fn is_of(&self, opcode: u8) -> Outcome {
+        match self.opcode == opcode {
+            true => Ok(()),
+            false => {
+                fails(format!("{} came back as {}", opcode_name(opcode), opcode_name(self.opcode)))
+            }
+        }
+    }
+}
+
 static COUNT: AtomicU64 = AtomicU64::new(1);
 
 /// Returns a number that differs each time. It needn't be secret.
@@ -997,10 +1009,7 @@ impl Line {
 
     /// Waits for the echo of a message, and checks that it has the message's kind.
     pub fn comes_back_as(&mut self, opcode: u8, payload: &[u8]) -> Outcome {
-        match self.comes_back(payload)?.opcode {
-            came if came == opcode => Ok(()),
-            came => fails(format!("{} came back as {}", opcode_name(opcode), opcode_name(came))),
-        }
+        self.comes_back(payload)?.is_of(opcode)
     }
 
     /// Checks that the connection still works: sends a short text, and waits for its echo.

@@ -33,11 +33,21 @@ pub struct Echo {
     closed: bool,
     /// How many messages came.
     seen: usize,
+    /// The opcode of the first message.
+    first_kind: Option<u8>,
 }
 
 impl Echo {
     pub fn new(connection: Connection, deflate: Option<Deflate>) -> Echo {
-        Echo { connection, deflate, message: None, pong: None, closed: false, seen: 0 }
+        Echo {
+            connection,
+            deflate,
+            message: None,
+            pong: None,
+            closed: false,
+            seen: 0,
+            first_kind: None,
+        }
     }
 
     /// Echoes until the connection ends, and ends the stream.
@@ -246,6 +256,7 @@ impl Echo {
         let opcode = match message.opcode {
             TEXT if has(TextEchoedAsBinary) => BINARY,
             BINARY if has(BinaryEchoedAsText) => TEXT,
+            opcode if has(FirstKindKept) => *self.first_kind.get_or_insert(opcode),
             TEXT if has(FragmentedEchoedAsBinary) && message.fragments > 1 => BINARY,
             opcode => opcode,
         };

@@ -185,6 +185,7 @@ members! {
     ServerMasks S "masks what it sends" "frame/unmasked" "";
     TextEchoedAsBinary B "sends text back as binary" "frame/kind-text" "";
     BinaryEchoedAsText B "sends binary back as text" "frame/kind-binary" "";
+    FirstKindKept B "sends all messages back in the kind of the connection's first one" "frame/kind-binary" "";
     RsvOneUnasked B "sets RSV1 without compression" "frame/no-reserved-bits" "";
     BinaryMasked S "masks binary messages" "frame/unmasked" "";
     BinaryNotMasked C "doesn't mask binary messages" "frame/masked" "";
