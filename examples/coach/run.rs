@@ -308,11 +308,20 @@ fn blamed(check: &Check, target: &Arc<Target>, seen: &str) -> Option<(&'static s
                 Err(Stop::Fails(seen)) => Some(seen),
                 _ => None,
             };
-            target.held.lock().unwrap().insert(need, seen.clone());
+            // A server may close a connection because of what another one did, so an end beside
+            // other checks proves nothing.
+            if !seen.as_deref().is_some_and(is_end) {
+                target.held.lock().unwrap().insert(need, seen.clone());
+            }
             seen
         })?;
         Some((need, format!("what it builds on fails already, see {need}: {seen}")))
     })
+}
+
+/// Whether a check saw the end of a connection.
+fn is_end(seen: &str) -> bool {
+    seen.contains("the end") || seen.contains("ended")
 }
 
 /// How the checks of a stage are run.
@@ -342,10 +351,12 @@ pub fn stage(
     if manner.jobs > 1 {
         for (_, judged) in &mut all {
             // A server may close a connection because of what another one did, or because it has
-            // too many.
+            // too many. Each check that saw an end is asked again, without another one beside it.
+            again(judged, &[0], target, manner.strict, |it| {
+                it.verdict == Verdict::Skip && is_end(&it.seen)
+            });
             again(judged, &[40, 160], target, manner.strict, |it| {
-                it.verdict == Verdict::Fail
-                    && (it.seen.contains("the end") || it.seen.contains("ended"))
+                it.verdict == Verdict::Fail && is_end(&it.seen)
             });
         }
     }
