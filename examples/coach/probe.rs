@@ -33,8 +33,8 @@ impl Socket for TcpStream {
 /// A function that opens a stream to the server, plain or with TLS.
 pub type Dial = dyn Fn(&Address) -> io::Result<Box<dyn Socket>> + Send + Sync;
 
-/// Connects to a server. Refuses a stream that the operating system has connected to itself. That happens,
-/// rarely, if no server listens at the address.
+/// Connects to a server. Refuses a stream that the operating system has connected to itself. That
+/// happens, rarely, if no server listens at the address.
 pub fn connect(address: &SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(address, Duration::from_secs(5))?;
     match stream.local_addr()? == *address {

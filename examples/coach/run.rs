@@ -308,8 +308,8 @@ fn blamed(check: &Check, target: &Arc<Target>, seen: &str) -> Option<(&'static s
                 Err(Stop::Fails(seen)) => Some(seen),
                 _ => None,
             };
-            // A server may close a connection because of what another one did, so an end beside
-            // other checks proves nothing.
+            // Not if it saw an end: a server may close a connection because of what another check
+            // did on its own.
             if !seen.as_deref().is_some_and(is_end) {
                 target.held.lock().unwrap().insert(need, seen.clone());
             }

@@ -2,8 +2,8 @@
 
     python3 exit_statuses.py ZOO COACH
 
-Called by `run`. Each row has the member of the zoo that it starts, the coach's arguments (URL is the member's address, ZOO the zoo's
-program), the status, and words that the coach must say.
+Called by `run`. Each row has the member of the zoo that it starts, the coach's arguments (URL is the member's address, ZOO
+the zoo's program), the status, and words that the coach must say.
 """
 
 import concurrent.futures
@@ -25,7 +25,7 @@ ROWS = [
     ("a timeout of no time still waits", ["server"], ["--only", "head/plain", "--timeout", "0", "URL"], 0, "badge"),
     ("two lists of checks are both asked", ["server"], ["--only", "head/plain", "--only", "accept/status", "URL"], 0, "2 of 2 passed"),
     ("a stage without a chosen check isn't done", ["server"], ["--course", "--only", "head", "URL"], 0, "the chosen checks hold"),
-    ("a client without subprotocols does it all", ["server"], ["--course", "--listen", "127.0.0.1:0", "--", "ZOO", "client"], 0, "all stages are done"),
+    ("a client does all without a subprotocol", ["server"], ["--course", "--listen", "127.0.0.1:0", "--", "ZOO", "client"], 0, "all stages are done"),
     ("another path is served", ["server", "--legal", "root-path-only"], ["--only", "head/plain", "URLother"], 1, "at another path"),
     ("a client that comes once", ["client"], ["--only", "head", "--listen", "127.0.0.1:0"], 2, "no client came"),
 ]

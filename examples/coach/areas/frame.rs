@@ -65,10 +65,7 @@ fn with_mask(p: &mut Probe, keys: &[[u8; 4]]) -> Outcome {
 }
 
 fn kind(p: &mut Probe, opcode: u8) -> Outcome {
-    let word = word();
-    let mut line = p.open()?;
-    line.frame(frame(opcode, &word));
-    line.comes_back_as(opcode, word.as_bytes())
+    p.open()?.echo(opcode, word().as_bytes())?.is_of(opcode)
 }
 
 /// Returns the first masks of a client's echoes on one connection, at least six.
@@ -101,11 +98,9 @@ pub const CHECKS: &[Check] = &[
         "a binary message, and not a text",
         |p| {
             // A peer may keep the kind of the connection's first message.
-            let (first, second) = (word(), word());
             let mut line = p.open()?;
-            let _ = line.echo(TEXT, first.as_bytes());
-            line.frame(frame(BINARY, &second));
-            match line.comes_back(second.as_bytes()) {
+            let _ = line.echo(TEXT, word().as_bytes());
+            match line.echo(BINARY, word().as_bytes()) {
                 Ok(message) => message.is_of(BINARY),
                 // Other checks report a peer that doesn't echo after a text.
                 Err(_) => kind(p, BINARY),

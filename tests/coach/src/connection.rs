@@ -37,7 +37,8 @@ impl From<io::Error> for End {
 static ONE_FOR_ALL: Mutex<()> = Mutex::new(());
 /// The next mask of a faulty client.
 static COUNTED: AtomicU32 = AtomicU32::new(1);
-/// The streams of a faulty server that sends each echo to all its clients, or to the newest, with their peers' addresses.
+/// All open streams of a server, oldest first, with their peers' addresses. Some faulty servers send an echo to the
+/// wrong ones, or end them all.
 static ALL: Mutex<Vec<(SocketAddr, TcpStream)>> = Mutex::new(Vec::new());
 /// The latest streams of a faulty server that has eight places.
 static EIGHT: Mutex<VecDeque<TcpStream>> = Mutex::new(VecDeque::new());
@@ -49,7 +50,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct Connection {
     pub stream: TcpStream,
     pub server: bool,
-    /// The peer's address while it's one of the server's clients.
+    /// The peer's address, once the connection is in `ALL`.
     listed_as: Option<SocketAddr>,
     /// What was read, of which the first `used` bytes are done with.
     input: Vec<u8>,
@@ -78,9 +79,9 @@ impl Connection {
         }
     }
 
-    /// Makes it one of the server's clients. This precedes the 101: a client that has its answer is the newest until
-    /// the next one comes.
-    pub fn list(&mut self) -> io::Result<()> {
+    /// Adds the connection to the server's clients. This precedes the 101: a client that has its answer is the newest
+    /// until the next one comes.
+    pub fn add_to_clients(&mut self) -> io::Result<()> {
         let peer = self.stream.peer_addr()?;
         lock(&ALL).push((peer, self.stream.try_clone()?));
         self.listed_as = Some(peer);

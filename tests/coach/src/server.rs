@@ -112,7 +112,7 @@ fn open_one(mut stream: TcpStream) -> Option<Echo> {
         match answer {
             Answer::Open { head, deflate } => {
                 let mut connection = Connection::new(stream, true, input);
-                connection.list().ok()?;
+                connection.add_to_clients().ok()?;
                 write_head(&mut connection.stream, &head)?;
                 if has(AnswerEndsUnfinished) {
                     return None;
