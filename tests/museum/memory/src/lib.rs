@@ -75,19 +75,21 @@ pub fn work(run: impl FnOnce()) -> Duration {
     time_of_thread() - before
 }
 
-/// How much more work the doubled task is. What disturbs us only adds, so each is taken at its least,
-/// and a disturbed measurement is taken again.
+/// How much more work the doubled task is. What disturbs us only adds, so each of the two is taken at its
+/// least; and they take turns, so that a time in which the whole machine is slow disturbs both. If the
+/// first turns leave a doubt, there are more.
 pub fn growth(n: usize, task: impl Fn(usize)) -> f64 {
-    let least = |n| (0..5).map(|_| work(|| task(n))).min().unwrap().as_secs_f64();
-    let ratios = (0..4).map(|_| least(2 * n) / least(n));
-    let mut best = f64::MAX;
-    for ratio in ratios {
-        best = best.min(ratio);
-        if best < 2.2 {
+    let (mut once, mut twice) = (Duration::MAX, Duration::MAX);
+    let mut ratio = f64::MAX;
+    for turn in 1..=20 {
+        once = once.min(work(|| task(n)));
+        twice = twice.min(work(|| task(2 * n)));
+        ratio = twice.as_secs_f64() / once.as_secs_f64();
+        if turn >= 5 && ratio < 2.2 {
             break;
         }
     }
-    best
+    ratio
 }
 
 fn time_of_thread() -> Duration {
