@@ -123,6 +123,9 @@ fn parse() -> Result<Options, String> {
             other => return Err(format!("{other:?} is no option\n{USAGE}")),
         }
     }
+    if !options.command.is_empty() && options.listen.is_none() {
+        return Err("a command is a client, which needs --listen ADDRESS before the --".into());
+    }
     if options.stage.is_some_and(|stage| stage == 0 || stage > STAGES.len()) {
         return Err(format!("stages go from 1 to {}", STAGES.len()));
     }

@@ -26,6 +26,7 @@ ROWS = [
     ("two lists of checks are both asked", ["server"], ["--only", "head/plain", "--only", "accept/status", "URL"], 0, "2 of 2 passed"),
     ("a stage without a chosen check isn't done", ["server"], ["--course", "--only", "head", "URL"], 0, "the chosen checks hold"),
     ("a client does all without a subprotocol", ["server"], ["--course", "--listen", "127.0.0.1:0", "--", "ZOO", "client"], 0, "all stages are done"),
+    ("a command needs --listen", ["server"], ["URL", "--", "cat"], 2, "needs --listen"),
     ("another path is served", ["server", "--legal", "root-path-only"], ["--only", "head/plain", "URLother"], 1, "at another path"),
     ("a client that comes once", ["client"], ["--only", "head", "--listen", "127.0.0.1:0"], 2, "no client came"),
 ]

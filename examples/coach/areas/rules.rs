@@ -91,6 +91,9 @@ pub const CHECKS: &[Check] = &[
     check("rules/unmasked-ping", &MASKS, "a ping without a mask", FAILS, |p| {
         breaks(p, &[frame(PING, "bare").unmasked()])
     }),
+    check("rules/unmasked-pong", &MASKS, "a pong without a mask", FAILS, |p| {
+        breaks(p, &[frame(PONG, "bare").unmasked()])
+    }),
     check(
         "rules/unmasked-later",
         &MASKS,
@@ -116,6 +119,10 @@ pub const CHECKS: &[Check] = &[
     .both(),
     check("rules/rsv-on-ping", &RESERVED, "a ping with RSV2", FAILS, |p| {
         breaks(p, &[frame(PING, "rsv").bits(0x20)])
+    })
+    .both(),
+    check("rules/rsv-on-pong", &RESERVED, "a pong with RSV2", FAILS, |p| {
+        breaks(p, &[frame(PONG, "rsv").bits(0x20)])
     })
     .both(),
     check("rules/rsv-on-continuation", &RESERVED, "a second fragment with RSV3", FAILS, |p| {
@@ -175,6 +182,14 @@ pub const CHECKS: &[Check] = &[
     check("rules/length-16-for-0", &LENGTH, "an empty frame, with a 16-bit length", FAILS, |p| {
         breaks(p, &[frame(BINARY, "").width(Width::Two)])
     })
+    .both(),
+    check(
+        "rules/length-16-for-ping",
+        &LENGTH,
+        "a ping of 5 bytes, with a 16-bit length",
+        FAILS,
+        |p| breaks(p, &[frame(PING, "short").width(Width::Two)]),
+    )
     .both(),
     check("rules/length-64-for-125", &LENGTH, "125 bytes, with a 64-bit length", FAILS, |p| {
         width(p, 125, Width::Eight)

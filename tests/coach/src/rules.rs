@@ -17,12 +17,13 @@ pub fn check(header: &Header, server: bool, deflate: bool, room: usize) -> Resul
             _ => unless(has(RsvOneAccepted), RsvOneOnControlAccepted)?,
         }
     }
-    unless(header.rsv & 2 == 0, RsvTwoAccepted)?;
+    let pong = header.opcode == wire::PONG;
+    unless(header.rsv & 2 == 0 || pong && has(RsvOnPongAccepted), RsvTwoAccepted)?;
     unless(header.rsv & 1 == 0, RsvThreeAccepted)?;
     unless(!(3..=7).contains(&header.opcode), UnknownDataIgnored)?;
     unless(header.opcode <= wire::PONG, UnknownControlIgnored)?;
     if server {
-        unless(header.key.is_some(), UnmaskedAccepted)?;
+        unless(header.key.is_some() || pong && has(UnmaskedPongAccepted), UnmaskedAccepted)?;
         if header.key == Some([0; 4]) && has(ZeroMaskRefused) {
             return Err(1002);
         }
@@ -36,7 +37,8 @@ pub fn check(header: &Header, server: bool, deflate: bool, room: usize) -> Resul
             return Err(1002);
         }
     }
-    unless(!header.wasteful, WastefulLengthAccepted)?;
+    let ping = header.opcode == wire::PING;
+    unless(!header.wasteful || ping && has(WastefulPingAccepted), WastefulLengthAccepted)?;
     unless(header.length < 1 << 63, TopBitAccepted)?;
     if header.length & !(1 << 63) > room as u64 { Err(1009) } else { Ok(()) }
 }

@@ -305,16 +305,19 @@ members! {
     Utf8FourBytesRefused B "refuses characters of four bytes" "utf8/four-bytes utf8/edges utf8/noncharacters" "";
     Utf8NulRefused B "refuses U+0000" "utf8/nul" "utf8";
     // rules
-    UnmaskedAccepted S "accepts unmasked frames" "rules/unmasked rules/unmasked-empty rules/unmasked-ping rules/unmasked-later" "rules";
+    UnmaskedAccepted S "accepts unmasked frames" "rules/unmasked rules/unmasked-empty rules/unmasked-ping rules/unmasked-pong rules/unmasked-later" "rules";
+    UnmaskedPongAccepted S "drops pongs before it looks at their mask" "rules/unmasked-pong" "";
     MaskedAccepted C "accepts masked frames" "rules/masked" "rules";
     RsvOneAccepted B "accepts RSV1 without compression" "rules/rsv1" "rules deflate";
-    RsvTwoAccepted B "accepts RSV2" "rules/rsv2 rules/rsv-on-ping" "rules";
+    RsvTwoAccepted B "accepts RSV2" "rules/rsv2 rules/rsv-on-ping rules/rsv-on-pong" "rules";
+    RsvOnPongAccepted B "drops pongs before it looks at their reserved bits" "rules/rsv-on-pong" "";
     RsvThreeAccepted B "accepts RSV3" "rules/rsv3 rules/rsv-on-continuation" "rules";
     UnknownDataIgnored B "ignores unknown data frames" "rules/opcode-3 rules/opcode-4 rules/opcode-5 rules/opcode-6 rules/opcode-7 rules/close-code" "rules";
     UnknownControlIgnored B "ignores unknown control frames" "rules/opcode-b rules/opcode-c rules/opcode-d rules/opcode-e rules/opcode-f" "rules";
     LongControlAccepted B "accepts long control frames" "rules/ping-too-long rules/pong-too-long rules/close-too-long~" "rules";
     FragmentedControlAccepted B "accepts fragmented control frames" "rules/ping-fragmented rules/close-fragmented~" "rules";
-    WastefulLengthAccepted B "accepts lengths that aren't minimal" "rules/length-16-for-125 rules/length-16-for-0 rules/length-64-for-125 rules/length-64-for-65535" "rules";
+    WastefulLengthAccepted B "accepts lengths that aren't minimal" "rules/length-16-for-125 rules/length-16-for-0 rules/length-16-for-ping rules/length-64-for-125 rules/length-64-for-65535" "rules";
+    WastefulPingAccepted B "accepts a ping whose length isn't minimal" "rules/length-16-for-ping" "";
     TopBitAccepted B "ignores the top bit of a length" "rules/length-top-bit" "rules";
     Length64LowHalf B "reads the low half of 64 bits" "rules/length-top-bit" "";
     // many
