@@ -27,7 +27,7 @@ pub(crate) struct ConnectionCounts {
     server: Option<Arc<Totals>>,
 }
 
-/// The counts that each connection and a server's totals have in common.
+/// Messages and bytes in both directions: of one connection, or of a whole server.
 #[derive(Debug, Default)]
 struct AtomicCounts {
     messages_in: AtomicU64,

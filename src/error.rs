@@ -27,8 +27,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 ///   `Server::accept`;
 /// - *receiving*: `recv`, `recv_timeout`, `recv_stream`, and reading from a
 ///   [`MessageReader`](crate::MessageReader);
-/// - *sending*: `send`, `feed`, `flush`, `ping`, `send_stream`, and the methods of `Sender` and
-///   `Outbox`.
+/// - *sending*: `send`, `feed`, `flush`, `ping`, `send_stream`, and the methods of `Sender`,
+///   `Outbox` and `MessageWriter`.
 ///
 /// The `Read` methods of `MessageReader` and the `Write` methods of `MessageWriter` wrap these
 /// errors in an `io::Error`. After any receiving error except `TimedOut`, the connection is over.
@@ -100,10 +100,10 @@ pub enum Error {
     /// response. The `HandshakeError` holds the HTTP status, if there was one.
     ///
     /// With `wss://`, a server that is stopping or has no thread left sends its 503 before the TLS
-    /// handshake, in plain HTTP. Anyone on the network path can send such a plain answer, too. If
-    /// its status is 408, 429 or 5xx, this error holds only the status, without head and body. Use
-    /// that status only to decide whether to try again later. After any other plain answer, the
-    /// error is a [`Tls`](Error::Tls).
+    /// handshake, in plain HTTP. But anyone on the network path can forge such a plain answer.
+    /// Therefore, if its status is 408, 429 or 5xx, this error holds only the status, without head
+    /// and body. Use that status only to decide whether to try again later. After any other plain
+    /// answer, the error is a [`Tls`](Error::Tls).
     Rejected(HandshakeError),
     /// TLS failed: a certificate isn't trusted, the peer doesn't use TLS, or our own certificate or
     /// key can't be used.

@@ -31,10 +31,10 @@
 //! | send and receive long messages in constant memory | [`WebSocket::send_stream`], [`WebSocket::recv_stream`] |
 //! | close, and learn how the peer closed | [`WebSocket::close`], [`WebSocket::closed_with`], [`CloseCode`] |
 //! | find out what went wrong, and whether to try again | [`Error`] and its table |
-//! | check a token or a cookie | [`Server::authorize`], which returns a [`Refusal`] |
-//! | tell the handler who the client is, and set headers on the 101 | [`Server::admit`], which returns an [`Admission`]; [`WebSocket::identity`] |
+//! | check a token or a cookie | [`Server::authorize`], with your check, which returns `Ok` or a [`Refusal`] |
+//! | tell the handler who the client is, and set headers on the 101 | [`Server::admit`], with your check, which returns an [`Admission`] or a [`Refusal`]; [`WebSocket::identity`] |
 //! | allow pages from other sites | [`Server::origins`] |
-//! | serve plain HTTP on the same port | [`Server::http`], which returns a [`Response`] |
+//! | serve plain HTTP on the same port | [`Server::http`], with your function, which returns a [`Response`] or `None` |
 //! | change the limits on sizes, counts and times | [`Limits`] |
 //! | stop a server at once or gracefully, and read its counters | [`Server::handle`], which returns a [`Handle`] with [`Handle::stop`], [`Handle::drain`] and [`Handle::counters`] |
 //! | connect through an HTTP proxy | [`Client::proxy`], [`Client::proxy_from_environment`] |

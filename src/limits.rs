@@ -42,8 +42,10 @@ pub struct Limits {
     /// read or a plain HTTP response is sent. Above this number, the server evicts the connection
     /// that has been pending longest, and sends it a 408 if its head is still incomplete. That way,
     /// a crowd of slow clients can't keep out an honest client, which sends its head within
-    /// milliseconds. This is also the maximum number of pages that the application's `http`
-    /// function generates at a time. A further request for a page receives a 503.
+    /// milliseconds.
+    ///
+    /// This is also the maximum number of pages that the application's `http` function generates at
+    /// a time. A further request for a page receives a 503.
     pub max_waiting: usize,
     /// How long a client may take for the TLS handshake, if any, and its complete HTTP head.
     /// Sending the head in small pieces doesn't extend this time. A client whose head is late
@@ -61,10 +63,12 @@ pub struct Limits {
     /// keepalive sends no pings.
     pub ping_every: Option<Duration>,
     /// How long the keepalive waits for any byte after its ping. If none arrives, `recv` fails with
-    /// `PeerTimeout`. But if at least 64 KiB of our bytes are unacknowledged by then, a long
-    /// message may still delay the ping. In that case, the peer gets the same time again, and again
-    /// each time its TCP stack has acknowledged 64 KiB more. (Only Linux reports acknowledged
-    /// bytes, and only for TCP.)
+    /// `PeerTimeout`.
+    ///
+    /// A long message that we wrote before the ping may delay the ping. Therefore, if at least
+    /// 64 KiB of our bytes are unacknowledged when this time is over, the peer gets the same time
+    /// again, and so on as long as its TCP stack acknowledges 64 KiB more each time. (Only Linux
+    /// reports acknowledged bytes, and only for TCP.)
     pub pong: Duration,
     /// How long the peer may take to answer our Close, or to end its stream after it has broken a
     /// rule. A peer that is still reading our bytes gets the same time again, at most once for each
