@@ -1,13 +1,16 @@
 //! The close guard: dropping its last clone closes the connection.
 //!
-//! A `WebSocket` holds a clone of the guard, and so does a server's thread while its handler runs.
-//! The guard closes the connection once all its clones are dropped, and then notifies the server's
-//! registry of connections. That way, the connection sends one Close, with the right code, even in
-//! two special cases: the handler ends while its `WebSocket` lives on in another thread, or the
-//! handler fails after it has dropped its `WebSocket`.
+//! A `WebSocket` holds a clone of the guard. On a server, the connection's thread holds another
+//! clone while the handler runs. Therefore the guard closes the connection only after the
+//! `WebSocket` is dropped and the handler has ended. That way, it sends the right Close even in two
+//! special cases:
+//! - The handler ends while its `WebSocket` lives on in another thread. The connection stays open
+//!   until that thread drops the `WebSocket`.
+//! - The handler fails after it has dropped its `WebSocket`. The close code is 1011, not 1000.
 //!
-//! When a connection ends, the guard logs one line: the peer, the path, the peer's close code (1006
-//! if the `WebSocket` received no Close, per §7.1.5), the error (if one ended the connection), how
+//! After it has closed the connection, the guard logs one line, and notifies the server's registry
+//! of connections. The line names the peer, the path, the peer's close code (1006 if the
+//! `WebSocket` received no Close, per §7.1.5), the error that ended the connection (if any), how
 //! long the connection was open, and how many messages and bytes it carried.
 
 use std::fmt;

@@ -2,6 +2,7 @@
 //! our Close is out and after that.
 //!
 //! In this table, an *open message* is one that a `MessageWriter` has begun and not yet finished.
+//! The *minimum write rate* is 64 KiB in each period of `Limits::write`.
 //!
 //! | what ends it | our Close | what goes out first | time limit until our Close is out | time limit after that |
 //! |---|---|---|---|---|
@@ -16,7 +17,7 @@
 //! | a write fails for another reason | none | nothing | | `Limits::close` to read what the peer sent before |
 //! | `abort` | none | nothing | | none |
 //!
-//! Our end's states (capitalised), and the events that change them:
+//! Our end's states (capitalized), and the events that change them:
 //!
 //! ```text
 //!           our Close is requested        all else is sent             our Close is written
@@ -50,12 +51,14 @@ use crate::frames::close::Close;
 use crate::transport::deadline::Deadline;
 use crate::transport::lock::lock;
 
-/// The urgency of our Close: what the Close waits for before it goes out. A later variant is more
-/// urgent than an earlier one.
+/// What our Close waits for before it goes out. The variants are in order, from the least urgent
+/// Close to the most urgent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Urgency {
-    /// Our Close waits until the handler is idle in `recv`, and then waits like `WhenDrained`. If
-    /// the handler ends first and drops its `WebSocket`, the close guard's Close replaces this one.
+    /// Our Close waits until the handler is idle in `recv`, and then waits like `WhenDrained`. A
+    /// draining or stopping server uses this, so that handlers can still send their replies. If the
+    /// handler ends first and drops its `WebSocket`, the `close_guard` requests a Close that
+    /// replaces this one.
     WhenIdle,
     /// Our Close waits for the outboxes' queued messages, and for a message that a `MessageWriter`
     /// has begun.

@@ -136,9 +136,9 @@ impl WebSocket {
     }
 
     /// Writes the messages that [`feed`](WebSocket::feed) has left in the connection's batch. Does
-    /// nothing if the batch is empty. Fails with `Closed` if an earlier write has failed, for
-    /// example another thread's, or if the connection was aborted, because the messages in the
-    /// batch were then lost.
+    /// nothing if the batch is empty. Fails with `Closed` if the connection was aborted, or if an
+    /// earlier write has failed (perhaps another thread's): the messages in the batch are then
+    /// lost.
     pub fn flush(&mut self) -> Result<()> {
         self.write_half.flush()
     }
@@ -164,17 +164,18 @@ impl WebSocket {
     /// Once our Close is written, the peer has `Limits::close` to answer, or longer while it's
     /// still reading our bytes.
     ///
-    /// Fails:
-    /// - with `WriteTimeout` if the peer reads more slowly than
-    ///   [`Limits::write`](crate::Limits::write) allows;
-    /// - with `PeerTimeout` if the peer doesn't answer in time;
-    /// - with `BytesLost` instead, if the peer doesn't answer and its TCP stack hasn't acknowledged
-    ///   our last bytes (perhaps only our Close);
-    /// - with `BytesLost` if the peer answers, but its TCP stack then acknowledges nothing more for
-    ///   `Limits::close`, on a connection that has sent at least 64 KiB;
-    /// - with `Closed` if the connection has already ended without a Close from either end;
-    /// - with `Misuse`, and changes nothing, if the code must not be sent or the reason is longer
-    ///   than 123 bytes.
+    /// The error tells what the peer does:
+    /// - It reads more slowly than [`Limits::write`](crate::Limits::write) allows: `WriteTimeout`.
+    /// - It doesn't answer in time: `PeerTimeout`, or `BytesLost` if its TCP stack hasn't even
+    ///   acknowledged our last bytes (perhaps only our Close).
+    /// - It answers, but its TCP stack then acknowledges none of our last bytes for
+    ///   `Limits::close`: `BytesLost`, if we have sent at least 64 KiB on this connection.
+    /// - It ends the stream without a Close, or the network fails: `ConnectionLost`.
+    /// - It breaks a protocol rule: `Violation`.
+    ///
+    /// Also fails with `Closed` if the connection had already ended without a Close from either
+    /// end. Fails with `Misuse`, and changes nothing, if the code must not be sent or the reason is
+    /// longer than 123 bytes.
     pub fn close(&mut self, code: impl Into<CloseCode>, reason: &str) -> Result<()> {
         let close = Close::new(code, reason)?;
         let request = CloseRequest::when_drained(close.clone(), self.write_half.limits.close);
@@ -198,10 +199,10 @@ impl WebSocket {
         self.read_half.closed_with()
     }
 
-    /// Returns the code and the reason of our own Close. `None` until that Close is written. Its
-    /// cause may be a call to [`close`](WebSocket::close) or [`Sender::close`], a server that
-    /// drains or stops, the peer's Close, a rule that the peer broke, or a `MessageWriter` that was
-    /// dropped in the middle of a message.
+    /// Returns the code and the reason of our own Close. `None` until that Close is written. It may
+    /// come from a call to [`close`](WebSocket::close) or [`Sender::close`], from a server that
+    /// drains or stops, or from a `MessageWriter` that was dropped in the middle of a message. It
+    /// may also answer the peer's Close, or name a rule that the peer broke.
     pub fn sent_close(&self) -> Option<Close> {
         self.write_half.closing.sent_close()
     }
