@@ -51,8 +51,9 @@ struct Ping {
 /// time.
 struct GiveUp {
     deadline: Deadline,
-    /// The peer gets more time at the deadline only if its TCP stack has acknowledged this many of
-    /// our bytes by then. `None` until the deadline has passed once.
+    /// The peer gets more time at the deadline only if its TCP stack has then acknowledged this
+    /// many of our bytes, counted from the connection's start. `None` until the deadline has passed
+    /// once.
     acknowledged_for_renewal: Option<u64>,
 }
 
@@ -62,8 +63,9 @@ pub(crate) enum SilenceAction {
     Wait,
     /// The reading thread sends a ping.
     SendPing,
-    /// No byte arrived within `Limits::pong` after a ping. The reading thread aborts the
-    /// connection, unless the peer may still be reading a long message (see `renew_if_reading`).
+    /// The reading thread aborts the connection, because no byte arrived within `Limits::pong`
+    /// after a ping. But first it calls `renew_if_reading`, because the peer may still be reading a
+    /// long message.
     GiveUp,
 }
 
@@ -131,12 +133,13 @@ impl Keepalive {
         self.ping = Some(Ping { payload, sent, give_up });
     }
 
-    /// Gives the peer another `Limits::pong` after the ping's deadline, if a long message may still
-    /// delay the ping. For the first renewal, at least 64 KiB of our bytes must be unacknowledged.
-    /// For each later one, the peer's TCP stack must have acknowledged 64 KiB more. Returns whether
-    /// the deadline was renewed. `written` is the number of bytes that we have written to the
-    /// stream. `unacknowledged` is how many of them the peer's TCP stack hasn't acknowledged, or
-    /// `None` if that isn't known.
+    /// Renews the deadline that a ping has set, if a long message may still delay the ping. Returns
+    /// whether the peer gets another `Limits::pong`. For the first renewal, at least 64 KiB of our
+    /// bytes must be unacknowledged. For each later one, the peer's TCP stack must have
+    /// acknowledged 64 KiB more since the last.
+    ///
+    /// `written` is the number of bytes that we have written to the stream. `unacknowledged` is how
+    /// many of them the peer's TCP stack hasn't acknowledged, or `None` if that isn't known.
     pub(crate) fn renew_if_reading(&mut self, written: u64, unacknowledged: Option<u64>) -> bool {
         let give_up = self.ping.as_mut().and_then(|ping| ping.give_up.as_mut());
         let (Some(give_up), Some(unacknowledged)) = (give_up, unacknowledged) else {

@@ -9,9 +9,9 @@
 //! - The thread that holds this lock must not wait for it, because it would wait for itself
 //!   forever. If this thread begins a second message, the call fails with a [`Misuse`].
 
-// (The model checker replaces `std`'s atomics and tries every order of their operations. No
-// decision depends on the order in which threads change the counter of fragments, so this counter
-// uses `core`'s atomics, which aren't replaced.)
+// (The counter of fragments uses an atomic of `core`, which the model checker doesn't replace. The
+// checker tries every order of the operations on `std`'s atomics, but no decision depends on the
+// order in which threads change this counter.)
 use core::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -42,7 +42,8 @@ impl MessageLock {
     }
 
     /// Gives the lock to the calling thread, which begins a message that it writes piece by piece.
-    /// The caller must hold the write lock, and must have checked that no thread holds this one.
+    /// The caller must hold the write lock, and must have checked that no thread holds the message
+    /// lock.
     pub(crate) fn take(&self) {
         let mut holder = lock(&self.holder);
         *holder = Some(thread::current().id());

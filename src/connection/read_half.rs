@@ -33,12 +33,12 @@ use crate::transport::stream::{is_part_of_record, is_timeout};
 /// The shortest read timeout, for fetching only bytes that have already arrived. It can't be zero,
 /// because sockets reject a zero timeout.
 const SHORTEST_READ: Duration = Duration::from_millis(1);
-/// The interval at which the reading thread checks on our Close:
-/// - Before our Close is requested, the thread checks whether another thread has requested it. The
-///   interval is `Limits::close`, but at least this long: a smaller `Limits::close` mustn't keep
-///   waking the threads of idle connections.
-/// - While our Close waits for other threads' messages, the thread checks whether those messages
-///   make progress. The interval is at most this long.
+/// A bound on the interval at which the reading thread checks on our Close:
+/// - The lower bound before our Close is requested. Every `Limits::close`, the thread checks
+///   whether another thread has requested our Close. A shorter `Limits::close` than this mustn't
+///   keep waking the threads of idle connections.
+/// - The upper bound while our Close waits for other threads' messages. The thread checks whether
+///   those messages make progress.
 const CLOSE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The maximum number of reads once the deadline for the peer's Close has passed. Bytes that
 /// arrived in time may still lie unread in the socket's receive buffer. This many reads empty even
@@ -67,7 +67,7 @@ pub(crate) struct ReadHalf {
     /// The deadline for the peer's Close and last bytes. `None` until our Close is written or a
     /// write has failed. (It's boxed to keep open connections small.)
     linger: Option<Box<RenewableDeadline>>,
-    /// The number of reads made after the deadline for the peer's last bytes, to fetch those that
+    /// The number of reads made after the deadline for the peer's last bytes, to fetch bytes that
     /// arrived in time. At most [`LATE_READS`].
     late_reads: u8,
     /// Detects that the messages that must go out before our Close have stalled. `None` until our
@@ -222,8 +222,8 @@ impl ReadHalf {
         Ok(None)
     }
 
-    /// Takes the result of a wait for bytes, and returns it unchanged. Any error but `TimedOut`
-    /// ends reading. (A `TimedOut` only means that the application's own timeout has passed.)
+    /// Ends reading if a wait for bytes has failed with any error but `TimedOut`, which only means
+    /// that the application's own timeout has passed. Returns the result of the wait unchanged.
     fn end_reading_on_error(&mut self, done: Result<()>) -> Result<()> {
         self.over |= !matches!(done, Ok(()) | Err(Error::TimedOut));
         done
@@ -263,9 +263,9 @@ impl ReadHalf {
         waited
     }
 
-    /// Updates the connection's counters if all received bytes are parsed. Otherwise, a later call
-    /// does so for several messages at once. (The next `recv` would be too late, because a handler
-    /// may work on a message for a long time.)
+    /// Updates the connection's counters if all received bytes are parsed. That way, messages that
+    /// arrived together are counted together, with the last of them. (Counting in the next `recv`
+    /// would be too late, because the handler may first work on that message for a long time.)
     #[inline]
     fn count_if_all_parsed(&mut self) {
         if self.decoder.has_parsed_all() {
@@ -385,10 +385,9 @@ impl ReadHalf {
 
     /// Returns the timeout for the next read, once our Close is sent or a write has failed. The
     /// peer's last bytes must arrive by `answer_by`, a deadline that is renewed while the peer is
-    /// still reading our bytes. Once it has passed and can't be renewed, at most [`LATE_READS`]
-    /// short reads follow, for the bytes that arrived in time. Then this aborts the connection, and
-    /// fails with the error of this thread's first failed write, or with `PeerTimeout` if none has
-    /// failed.
+    /// still reading our bytes. After the final deadline, at most [`LATE_READS`] short reads fetch
+    /// the bytes that arrived in time. Then this function aborts the connection, and fails with the
+    /// error of this thread's first failed write, or with `PeerTimeout` if none has failed.
     fn read_timeout_while_closing(&mut self, answer_by: Deadline) -> Result<Duration> {
         let linger = self
             .linger

@@ -19,8 +19,9 @@
 //!   allocations (each is a mapping), because this file doesn't count them. A second sixteenth is
 //!   reserved for the outboxes of the open connections, so a new connection must leave it free,
 //!   too.
-//! - An operator may raise or lift a limit while the server runs: the next reading notices it. A
-//!   limit whose files can't be read at that moment stays as it was.
+//! - This file reads the limits again from time to time, so an operator may raise or lift a limit
+//!   while the server runs. If a limit's files can't be read again, its last known values stay in
+//!   use.
 //! - Reading the limits takes about 10 ms if there are 50,000 mappings. Therefore, between two
 //!   readings, this file counts only the starts and ends of its own threads. The closer a limit is,
 //!   the sooner the next reading comes.
@@ -41,12 +42,12 @@ const THREADS_BETWEEN_READINGS: i64 = 64;
 /// The minimum time between two readings of the system's limits while they allow no further thread.
 /// In the meantime, a thread may start only after another of our threads has ended.
 const REREAD_AFTER: Duration = Duration::from_secs(1);
-/// The number that stands for `max` in `pids.max`, which means that the group has no limit. No
-/// system has so many threads, so the group never runs out of them.
+/// The limit that we assume for a control group without a limit, whose `pids.max` file contains
+/// `max` instead of a number. No system has so many threads, so this limit never refuses one.
 const NO_LIMIT: i64 = u32::MAX as i64;
 
-/// The purpose of a new thread. It decides how many more threads the limits must still allow after
-/// this one.
+/// What a new thread is for. This decides how many threads must stay free after it has started: a
+/// connection must leave enough for outboxes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Purpose {
     Connection,
@@ -55,7 +56,7 @@ pub(crate) enum Purpose {
 
 impl Purpose {
     /// Returns how many threads must stay free after a thread with this purpose has started.
-    /// `max_threads` is the number of threads that the system allows.
+    /// `max_threads` is the number of threads that one of the system's limits allows.
     fn must_leave(self, max_threads: i64) -> i64 {
         match self {
             Purpose::Connection => max_threads / 8,

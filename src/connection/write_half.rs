@@ -15,8 +15,8 @@
 //!   after it has filled the `PendingControl`, and each thread checks the `PendingControl` again
 //!   after it has unlocked.
 //! - A thread that closes the connection requests our Close from the state machine in
-//!   [`closing_state`](super::closing_state), which decides when the Close is *due*: it no longer
-//!   waits for the handler or for other messages. From then on, the Close is pending, like a pong.
+//!   [`closing_state`](super::closing_state). The Close is *due* once it no longer has to wait for
+//!   the handler or for other messages. From then on, it's pending, like a pong.
 
 use std::io::{ErrorKind, IoSlice};
 use std::net::Shutdown;
@@ -60,8 +60,8 @@ pub(crate) const BULK_CLOSE_TIMEOUT: Duration = Duration::from_millis(10);
 /// reset, which could destroy our own Close. (We read longer while the peer's TCP stack is still
 /// acknowledging our bytes.)
 const STRAY_BYTES_TIMEOUT: Duration = Duration::from_millis(10);
-/// How often a thread checks whether the connection has stalled, while it waits until our Close is
-/// sent, or until another thread's `MessageWriter` has ended its message.
+/// How often a waiting thread checks whether the connection has stalled. The thread waits until our
+/// Close is sent, or until another thread's `MessageWriter` has ended its message.
 const PROGRESS_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The sending side of one connection. All the connection's threads share it.
@@ -243,8 +243,8 @@ impl WriteHalf {
         self.advance_close()
     }
 
-    /// Answers the peer's Close with ours, without waiting for the write lock. A server's side of
-    /// the stream is then shut down: by this call if our Close is already written, and otherwise by
+    /// Answers the peer's Close with ours, without waiting for the write lock. A server then shuts
+    /// down its side of the stream: in this call if our Close is already written, and otherwise in
     /// the thread that writes it.
     pub(crate) fn answer_close(&self, close: Close) {
         self.closing.set_peer_side(PeerSide::Closed);
@@ -356,8 +356,8 @@ impl WriteHalf {
         self.others_may_close.load(SeqCst)
     }
 
-    /// Records whether the reading thread waits in `recv` for the peer's bytes. If `waits` is
-    /// `true`, this also sends our Close if the Close was waiting only for the handler.
+    /// Records whether the reading thread waits in `recv` for the peer's bytes. When such a wait
+    /// begins, this also sends our Close if the Close was waiting only for the handler.
     #[inline]
     pub(crate) fn set_waits_in_recv(&self, waits: bool) {
         self.waits_in_recv.store(waits, SeqCst);
@@ -542,9 +542,9 @@ impl WriteHalf {
         self.stop_encoder_unless_busy();
     }
 
-    /// Stops the encoder once the connection has ended, so that a thread that still waits for the
-    /// write lock receives an error. If another thread holds the lock, that thread's next write
-    /// fails, and stops the encoder.
+    /// Makes the encoder refuse all further frames, because the connection has ended: a thread that
+    /// still waits for the write lock then receives an error. If another thread holds the lock,
+    /// that thread's next write fails, and stops the encoder in the same way.
     fn stop_encoder_unless_busy(&self) {
         if let Some(mut encoder) = self.try_lock() {
             encoder.stop();
@@ -557,8 +557,9 @@ impl WriteHalf {
     ///
     /// Returns `BytesLost` or `PeerTimeout` if our Close was sent but the peer doesn't end the
     /// stream in time (see `unanswered_close_error`), and `None` otherwise. If the peer's Close had
-    /// already arrived and we had sent less than 64 KiB, this always returns `None`, because the
-    /// peer then has only [`STRAY_BYTES_TIMEOUT`] to end the stream.
+    /// already arrived and we had sent less than 64 KiB, this always returns `None`: the peer then
+    /// has only [`STRAY_BYTES_TIMEOUT`] to end the stream, too short a time to tell whether bytes
+    /// are lost.
     pub(crate) fn close_and_linger(&self, close: Close) -> Option<Error> {
         let mut unanswered = None;
         let _ = self.request_close(CloseRequest::when_drained(close, self.limits.close));
@@ -600,11 +601,11 @@ impl WriteHalf {
         }
     }
 
-    /// Waits until our Close is written or can no longer be written, and returns how far our end's
-    /// closing has come. Meanwhile, this thread and others write the messages that go out before
-    /// the Close. If nothing is written for the duration of `Limits::write`, the Close no longer
-    /// waits for those messages. If nothing is written for as long again, this function returns
-    /// while the Close is still unsent.
+    /// Waits until our Close is written or can no longer be written. Returns our end's state after
+    /// the wait. Meanwhile, this thread and others write the messages that go out before the Close.
+    /// If nothing is written for the duration of `Limits::write`, the Close no longer waits for
+    /// those messages. If nothing is written for as long again, this function returns while the
+    /// Close is still unsent.
     fn flush_until_close_sent(&self) -> OurSide {
         let mut stall = StallDetector::new(self.limits.write);
         let mut has_hurried = false;
@@ -690,9 +691,10 @@ impl WriteHalf {
     }
 
     /// Waits while a `MessageWriter` is in the middle of a message, because fragments of two
-    /// messages must not mix (§5.4). Then locks the encoder. `is_new` is `false` if the caller's
-    /// message comes from an outbox, which accepted it earlier. Only the wait for a new message
-    /// also ends once new messages are refused. Fails as `wait_between_messages` does.
+    /// messages must not mix (§5.4). Then locks the encoder. `is_new` tells whether the caller
+    /// begins a new message: its wait fails with `Closed` once the connection is closing. A message
+    /// that an outbox has accepted isn't new, and still goes out then. Fails as
+    /// `wait_between_messages` does.
     #[inline]
     fn lock_between_messages(&self, is_new: bool) -> Result<MutexGuard<'_, Encoder>> {
         let encoder = self.lock();

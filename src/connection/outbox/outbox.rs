@@ -44,8 +44,9 @@ impl Drop for CloseOnDrop {
     }
 }
 
-/// The queue as the outbox's thread holds it. Dropping this value drops the messages that are still
-/// queued, even if the thread panics because the application's own stream does.
+/// The queue as the outbox's thread holds it. When the thread ends, this value is dropped, which
+/// closes the queue and drops the messages still in it. This also happens if the application's own
+/// stream panics in the thread.
 struct AbandonOnDrop(Arc<Queue>);
 
 impl Drop for AbandonOnDrop {
