@@ -198,8 +198,8 @@ impl Client {
 
     /// Dials the server, sends the request, and verifies the response. Returns the open WebSocket.
     /// Fails with [`Error::Rejected`] if the response isn't a valid 101, and with
-    /// [`Error::PeerTimeout`] if the WebSocket isn't open within [`Limits::connect`] (or with
-    /// `Rejected` if the bytes that have arrived by then aren't HTTP).
+    /// [`Error::PeerTimeout`] if the WebSocket isn't open within [`Limits::connect`]. If the bytes
+    /// that have arrived by then aren't HTTP, the error is a `Rejected` instead.
     pub fn connect(self) -> Result<WebSocket> {
         let prepared = self.prepare_handshake()?;
         // A variable that isn't UTF-8 must not look unset: the client would bypass the proxy.
@@ -378,8 +378,8 @@ fn dial_first(mut addresses: VecDeque<SocketAddr>, deadline: Deadline) -> Result
 }
 
 /// Refuses a stream that the operating system has connected to itself. That happens, rarely, if no
-/// server listens at the address, and if this connection's own port is the one that it dials. Such
-/// a stream would return the client's request as the server's response.
+/// server listens at the address, and if the operating system chooses the dialled port as the
+/// connection's own port. Such a stream would return the client's request as the server's response.
 fn refuse_own_end(stream: TcpStream) -> io::Result<TcpStream> {
     match (stream.local_addr(), stream.peer_addr()) {
         (Ok(own), Ok(peer)) if own == peer => Err(ErrorKind::ConnectionRefused.into()),

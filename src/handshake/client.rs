@@ -184,9 +184,10 @@ impl HandshakeError {
         }
     }
 
-    /// Creates the error for a response whose head breaks the rule that `refusal` names. The error
-    /// names that rule if the head is too large, or if it has a bare LF but begins like HTTP
-    /// (`begins_as_http`). Otherwise, the error says that the response isn't HTTP.
+    /// Creates the error for a response whose head can't be parsed, for the reason that `refusal`
+    /// names. The error names this reason in two cases: the head is too large, or it begins like
+    /// HTTP (`begins_as_http`) but has a bare LF. In all other cases, the error says that the
+    /// response isn't HTTP.
     pub(crate) fn bad_head(refusal: &Refusal, begins_as_http: bool) -> HandshakeError {
         let heading = match refusal.diagnostic_heading() {
             "a bare LF" if begins_as_http => "an answer with bare LFs",

@@ -69,12 +69,12 @@ pub struct DeflateConfig {
     /// client.
     pub client_no_context_takeover: bool,
     /// The largest window of the server's compressor, as the base-2 logarithm of its size: from 9
-    /// (512 bytes) to 15 (32 KiB). A server keeps to this maximum, and a client requires the server
-    /// to do so.
+    /// (512 bytes) to 15 (32 KiB). In a server's settings, this maximum is a promise to the client.
+    /// In a client's settings, it's a demand on the server.
     pub server_max_window_bits: u8,
     /// The largest window of the client's compressor, as the base-2 logarithm of its size: from 9
-    /// (512 bytes) to 15 (32 KiB). A client keeps to this maximum. A server can require it only of
-    /// a client whose offer contains this parameter.
+    /// (512 bytes) to 15 (32 KiB). In a client's settings, this maximum is a promise to the server.
+    /// In a server's settings, it's a demand on each client whose offer contains this parameter.
     pub client_max_window_bits: u8,
     /// The smallest length, in bytes, of a message to compress. Shorter messages are sent
     /// uncompressed, because compressing a short message saves few bytes.

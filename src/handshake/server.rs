@@ -29,11 +29,13 @@ pub const VERSION: &str = "13";
 /// The rules that a server's operator sets for requests, in addition to the RFC's rules.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    /// The web pages that may open a connection, identified by their origins. A `Server` with TLS
-    /// has the default `SameHostOverTls`.
+    /// The web pages that may open a connection, identified by their origins. The default is
+    /// `SameHost`. For a `Server` with TLS, it's `SameHostOverTls`.
     pub origins: Origins,
-    /// The hosts that the server answers for. The server refuses requests for any other host. A
-    /// `Server` that listens on a loopback address has the default `Loopback`.
+    /// The hosts that a request may ask for, such as `example.com`. The server refuses a request
+    /// for any other host with a 421. A `Server` that listens on a loopback address has the default
+    /// `Loopback`, which allows only `localhost`, names that end with `.localhost`, and loopback
+    /// addresses. Otherwise, the default is `Any`.
     pub hosts: Hosts,
     /// The paths on which the server accepts WebSocket connections. An empty list allows any path.
     pub paths: Vec<String>,
@@ -88,7 +90,8 @@ const RESERVED_HEADERS: [&str; 4] =
     ["Upgrade", "Connection", "Content-Length", "Transfer-Encoding"];
 
 /// The result of a successful handshake at the server: the client's key, and the subprotocol and
-/// the compression parameters that both ends agreed on. The 101 tells them to the client.
+/// the compression parameters that both ends agreed on. [`response`](Agreement::response) makes the
+/// 101 from it.
 #[derive(Clone, Debug)]
 pub struct Agreement {
     key: String,
@@ -336,8 +339,9 @@ pub(crate) fn check_subprotocols<T: AsRef<str>>(names: &[T]) -> Result<(), &str>
     bad.map_or(Ok(()), Err)
 }
 
-/// Returns whether a request can ask for `host`. A `*` in `host` is no wildcard, and no hostname
-/// contains a `*`.
+/// Returns whether a request can ask for `host`, an entry of the configured list. It must be a host
+/// with an optional port. An entry with a `*` can never match: a `*` is no wildcard here, and no
+/// hostname contains one.
 fn can_be_asked_for(host: &str) -> bool {
     Authority::parse(host).is_some() && !host.contains('*')
 }

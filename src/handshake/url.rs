@@ -120,9 +120,9 @@ fn is_target_byte(byte: u8) -> bool {
 }
 
 /// Replaces the password and the query in a URL with `***`, so that an error message may contain
-/// the URL. If the URL has no scheme, or if the text before the path isn't a valid host and port,
-/// this function hides everything from the first colon to the last `@`, because a password may
-/// contain a `/`, `?` or `#` that should have been escaped.
+/// the URL. The password is taken to be everything from the first colon (after `://`, if there is
+/// one) to the last `@`, because it may contain a `/`, `?` or `#` that should have been escaped. If
+/// the text between `://` and the path is a valid host and port, the URL has no password.
 pub(crate) fn without_secrets(url: &str) -> String {
     let start = url.find("://").map_or(0, |at| at + 3);
     let rest = &url[start..];
