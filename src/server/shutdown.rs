@@ -9,7 +9,7 @@
 //!   the program may exit as soon as `serve` returns.
 //! - A separate thread closes the connections, because `serve` may be stuck in `accept`: only a new
 //!   connection wakes that call. Another thread makes that connection, because connecting may take
-//!   long. `serve` returns once it has left `accept`.
+//!   long. Once `serve` has left `accept`, it waits for the connections to close, and returns.
 //! - A draining server issues no more permits either. A thread sends the Closes in batches over
 //!   four fifths of the grace period, and then stops the server.
 
@@ -73,21 +73,22 @@ impl Registry {
         self.begin_stopping(is_first);
     }
 
-    /// Wakes the threads that wait in `shut_down` and in `drain`: `shut_down` then uses the current
-    /// grace period, and `drain` returns. If the stopping phase has only just begun (`is_first`),
-    /// also starts a thread that closes the connections, and, if `serve` is in its accept loop, a
-    /// second thread that wakes it.
+    /// Starts a thread that closes the connections, and, if `serve` is in its accept loop, one that
+    /// wakes `serve`. Starts them only when the stopping phase begins (`is_first`). Each call also
+    /// wakes the threads that wait in `shut_down` and in `drain`: `shut_down` then uses the current
+    /// grace period, and `drain` returns.
     fn begin_stopping(self: &Arc<Self>, is_first: bool) {
-        // Until this signal, `shut_down` uses the old deadlines, and `drain` waits for its next
-        // batch.
+        // Without this signal, `shut_down` would use the old deadlines for up to a second, and
+        // `drain` would wait for its next batch.
         let open = lock(&self.open);
         self.one_closed.notify_all();
         drop(open);
         if !is_first {
             return;
         }
-        // `serve` can't close the connections while it's in `accept`, and waking it may fail. If
-        // the application accepts the streams itself (`Server::accept`), there's no `serve` at all.
+        // A separate thread closes the connections, because `serve` can't do that while it's in
+        // `accept`, and waking it may fail. If the application accepts the streams itself
+        // (`Server::accept`), there's no `serve` at all.
         let registry = self.clone();
         let stopping = thread::Builder::new().name("stopping".into());
         let stopping = stopping.spawn(move || {
@@ -101,9 +102,9 @@ impl Registry {
             return;
         }
         // Connecting takes long if the listener's queue is full, and on a Unix socket it may take
-        // forever. Therefore the caller connects itself only if no thread can be started. (The
-        // other thread tries again once the connections have closed, because descriptors are free
-        // then.)
+        // forever. Therefore this thread connects itself only if no other thread can be started.
+        // (The `stopping` thread tries again once the connections have closed, because descriptors
+        // are free then.)
         let registry = self.clone();
         let waking = thread::Builder::new().name("waking".into());
         if waking.spawn(move || registry.wake_accept_until_left()).is_err()
@@ -113,9 +114,9 @@ impl Registry {
         }
     }
 
-    /// Closes all connections in four steps, and blocks until they have closed and each pending
-    /// client has its page or refusal. If the grace period ends first, aborts the connections that
-    /// are still open.
+    /// Closes all connections in four steps, and blocks until they have closed and every client
+    /// that `serve` accepted has its response. If the grace period ends first, aborts the
+    /// connections that are still open.
     ///
     /// The thread that `begin_stopping` starts calls this function. `serve` calls it as well,
     /// because `serve` may have accepted more clients in the meantime, and because that thread may
@@ -183,8 +184,10 @@ impl Registry {
         }
     }
 
-    /// Closes the connections in batches, oldest first, spread evenly over the time `spread`.
-    /// Returns early once all connections have closed or the server stops.
+    /// Requests our Close on each open connection, in batches, oldest connections first. The
+    /// batches are spread evenly over the time `spread`. Returns when this time is over, or earlier
+    /// once all connections have closed or the server is stopping. The caller then stops the
+    /// server, which closes the connections that are still open.
     pub(crate) fn drain(&self, spread: Duration) {
         let over = Deadline::after(spread);
         let mut ids: Vec<u64> = lock(&self.open).keys().copied().collect();
@@ -227,9 +230,10 @@ impl Registry {
     }
 
     /// Waits until all connections have closed and all accepted clients are answered, but at most
-    /// one second, and at most until the deadline that `until` selects. Returns whether all have
-    /// closed and been answered. If it returns `false`, the caller must request the Closes again: a
-    /// Close may not have been written, because its peer's buffers were full.
+    /// one second, and at most until the deadline that `until` selects from the current grace
+    /// period. Returns whether all have closed and been answered. If it returns `false`, the caller
+    /// must request the Closes again: a Close may not have been written, because its peer's buffers
+    /// were full.
     fn wait_briefly_until_closed(&self, until: impl Fn(Grace) -> Deadline) -> bool {
         let mut open = lock(&self.open);
         let again = Deadline::after(Duration::from_secs(1));
@@ -251,10 +255,11 @@ impl Registry {
         self.wake_address.as_ref().map_or(Ok(()), WakeAddress::wake)
     }
 
-    /// Repeatedly wakes the thread that waits in `accept`, until it has left `accept`. On a shared
-    /// listener, one attempt may not be enough, because another process may accept the connection
-    /// that should wake the thread. Gives up after two seconds. (On a Unix socket whose queue is
-    /// full, a single attempt may take forever.)
+    /// Wakes `serve` again and again, by connecting to the server's own listener, until `serve` has
+    /// left its accept loop. Gives up after two seconds: `serve` then returns only once another
+    /// client connects. One attempt may not be enough, because another process that shares the
+    /// listener may accept the connection. (On a Unix socket whose queue is full, a single attempt
+    /// may block forever.)
     fn wake_accept_until_left(&self) {
         let deadline = Deadline::after(WAKING_TIME);
         while self.is_in_accept.load(SeqCst) {

@@ -1,5 +1,5 @@
-//! A limit on how many pages the application generates at a time. It generates each page in the
-//! connection's thread, and may be slow.
+//! A limit on how many pages the application generates at a time. The application generates each
+//! page in the connection's thread, and may be slow.
 //!
 //! Rules of this file:
 //! - A connection mustn't be evicted while its page is generated, so it doesn't count as pending

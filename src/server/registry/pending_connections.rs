@@ -88,8 +88,8 @@ impl PendingGuard {
     }
 
     /// Returns whether the server has evicted this connection while its HTTP head was being read.
-    /// Call this before `leave_unless_evicted` and `suspend_eviction`. They also remove the
-    /// connection from the list, so this function would then return `true`.
+    /// Call this only before `leave_unless_evicted` and `suspend_eviction`: these take the
+    /// connection off the list, too, so this function would then return `true`.
     pub(crate) fn was_evicted(&self) -> bool {
         !lock(&self.list.0).iter().any(|pending| pending.id == self.id)
     }
@@ -115,10 +115,11 @@ impl PendingGuard {
     }
 
     /// Lets the server evict this connection while a plain HTTP response is written to it, because
-    /// the client might never read the response. The eviction then shuts down both directions. Puts
-    /// the connection back on the pending list if `leave_unless_evicted` or `suspend_eviction` took
-    /// it off. If the server has already evicted the connection, it stays off the list: that
-    /// earlier eviction shut down only the reading side, so the response can still be sent.
+    /// the client might never read the response. Such an eviction shuts down both directions. Puts
+    /// the connection back on the pending list if `leave_unless_evicted` took it off, or if
+    /// `suspend_eviction` was called. Any other connection that isn't on the list has been evicted
+    /// already, and stays off the list: its eviction shut down only the reading side, so the
+    /// response can still be sent.
     pub(crate) fn make_evictable_for_response(&self) {
         if let Some(pending) = lock(&self.list.0).iter_mut().find(|pending| pending.id == self.id) {
             pending.evict_by = Shutdown::Both;

@@ -2,8 +2,8 @@
 //! limit how many connections are open.
 //!
 //! Rules of this file:
-//! - There are `Limits::max_connections` permits. Each open connection holds a [`Permit`], and
-//!   returns it once it has closed, even if the closing handshake failed.
+//! - There are `Limits::max_connections` permits. Each open connection holds a [`Permit`] until it
+//!   has closed, even if the closing handshake fails.
 //! - The registry issues no permit after `stop_accepting`, or once the server has begun to drain or
 //!   stop. When the server drains or stops, [`shutdown`](crate::server::shutdown) closes the
 //!   connections that hold a permit.
@@ -251,8 +251,8 @@ impl PermitStage {
 }
 
 /// A connection's permission to be open. A server has `Limits::max_connections` permits. If the
-/// connection never opens, dropping the permit makes it free again. Once the connection has opened,
-/// its close guard does so instead.
+/// connection never opens, dropping the permit makes it free again. If the connection opens, its
+/// close guard makes the permit free once the connection has closed.
 pub(crate) struct Permit {
     registry: Arc<Registry>,
     id: u64,
