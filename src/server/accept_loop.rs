@@ -3,9 +3,9 @@
 //! Rules of this file:
 //! - The accepting thread doesn't wait for clients. Each handshake runs in its connection's own
 //!   thread. If no thread can be started for a client, the
-//!   [`refusing_thread`](super::threads::refusing_thread) refuses that client. Only if no
-//!   descriptor is left, or if the server is stopping, does the accepting thread itself send the
-//!   client a 503, with short timeouts.
+//!   [`refusing_thread`](super::threads::refusing_thread) refuses that client. The accepting thread
+//!   itself sends a 503, with short timeouts, only if no descriptor is left or the server is
+//!   stopping.
 //! - If one connection fails, or its handler panics, the other connections and the listener
 //!   continue. The listener also survives a lack of descriptors or threads.
 
@@ -174,9 +174,9 @@ fn run_handler(shared: Arc<Shared>, ws: WebSocket) {
             close_guard.set_code(CloseCode::INTERNAL_ERROR);
         }
     }
-    // `serve` may return as soon as this connection has closed. Dropping the last `shared` drops
-    // the application's functions, and waits for the explainer's last lines. `serve` must be the
-    // one that does this, so this thread drops its own `shared` first.
+    // Dropping the last `shared` drops the application's functions, and waits for the explainer's
+    // last lines. `serve` must do that, because it may return as soon as this connection has
+    // closed, and the program may then exit. Therefore this thread drops its own `shared` first.
     drop(shared);
     drop(close_guard);
 }
@@ -195,7 +195,8 @@ fn refuse_all_in_listen_queue(listener: &Listener, registry: &Registry) {
             Err(_) => break,
         }
     }
-    // Processes that share a listener also share its mode, and the others wait in `accept`.
+    // Another process that shares the listener also shares this setting, and its `accept` must wait
+    // for clients.
     let _ = listener.set_nonblocking(false);
 }
 

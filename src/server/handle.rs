@@ -117,10 +117,12 @@ impl Handle {
     /// The server accepts no new connection, and closes the open ones with close code 1001. Queued
     /// messages go out first, and so do the replies that a handler sends before it waits in `recv`
     /// again. If a handler is still busy after nine tenths of the grace period, its connection's
-    /// Close goes out anyway. The peers have the whole grace period to send their own Close, with
-    /// two exceptions: the keepalive still gives up on a silent peer, and a handler that calls
-    /// `close` waits only for `Limits::close`. Pages that are being sent also have the whole grace
-    /// period. At its end, the server aborts the connections that are still open, and `serve`
+    /// Close goes out anyway.
+    ///
+    /// The peers have the whole grace period to send their own Close, with two exceptions: the
+    /// keepalive still gives up on a silent peer, and a handler that calls `close` waits only for
+    /// `Limits::close`. Pages that are being sent also have the whole grace period. At the end of
+    /// the grace period, the server aborts the connections that are still open, and `serve`
     /// returns. (On some listeners, `serve` may return later than that: see
     /// [`Server::on`](crate::Server::on).)
     ///

@@ -1,4 +1,4 @@
-//! The settings of a server, and the application's functions that it calls.
+//! A server's settings, and the application's functions that the server calls.
 
 use std::sync::Arc;
 

@@ -62,9 +62,9 @@ impl Server {
     /// either kind from systemd.)
     ///
     /// To stop, the server connects to its own listener, because only a new connection wakes the
-    /// thread that waits in `accept`. The attempt may not reach that thread: another process that
-    /// shares the listener may accept the connection, a Unix socket's path may now belong to
-    /// another server, or its permissions may exclude this process. [`Handle::stop`] then still
+    /// thread that waits in `accept`. The connection doesn't reach that thread if another process
+    /// that shares the listener accepts it, if the path of a Unix socket now belongs to another
+    /// server, or if the path's permissions exclude this process. [`Handle::stop`] then still
     /// closes the connections within the grace period, but `serve` returns only after it has
     /// accepted another client.
     pub fn on(listener: impl Into<Listener>) -> Result<Server> {
@@ -107,16 +107,21 @@ impl Server {
         self
     }
 
-    /// Sets the hosts that a request's `Host` header may name. `*` or an empty list allows any
-    /// host. A request for another host receives a 421, which names the allowed hosts. An entry
-    /// without a port matches every port.
+    /// Sets the hosts that a request's `Host` header may name, such as `example.com` or
+    /// `example.com:8080`. An entry without a port matches every port. `*` or an empty list allows
+    /// any host. A request for another host receives a 421, which names the allowed hosts.
     ///
-    /// Without this call, the default depends on the server's address. On a loopback address, a
-    /// server accepts only requests for `localhost` and loopback addresses. Otherwise, it accepts
-    /// requests for any host. The loopback rule prevents DNS rebinding: an attacker points their
-    /// own hostname at 127.0.0.1, so that their page can reach this server. If a proxy on the same
-    /// machine forwards its clients' `Host` header, list the hostnames that its clients use.
-    /// Otherwise, the clients receive a 421.
+    /// Without this call, the default depends on the address that the server listens on:
+    /// - On a loopback address, the server accepts only requests for `localhost`, for names that
+    ///   end with `.localhost`, and for loopback addresses such as `127.0.0.1` and `[::1]`, on any
+    ///   port.
+    /// - On any other address, on a Unix socket, or without a listener, it accepts requests for any
+    ///   host.
+    ///
+    /// The loopback rule prevents DNS rebinding: an attacker points their own hostname at
+    /// 127.0.0.1, so that their page can reach this server. If a proxy on the same machine forwards
+    /// its clients' `Host` header, list the hostnames that its clients use. Otherwise, the clients
+    /// receive a 421.
     pub fn hosts(mut self, hosts: impl IntoIterator<Item: AsRef<str>>) -> Server {
         let listed = to_strings(hosts);
         let any = listed.is_empty() || listed.iter().any(|host| host == "*");
@@ -169,8 +174,9 @@ impl Server {
     /// server doesn't read their bodies, and answers a HEAD request without your response's body.
     ///
     /// If `http` returns `None`, the client receives a 404. If the path is one of the
-    /// [`paths`](Server::paths), the client receives a 426 instead (or a 405 if the method isn't
-    /// GET, or a 505 if the version is HTTP/1.0). If `http` panics, the client receives a 500.
+    /// [`paths`](Server::paths), the client instead receives a 405 if the method isn't GET, a 505
+    /// if the version is HTTP/1.0, and otherwise a 426. If `http` panics, the client receives a
+    /// 500.
     pub fn http(
         mut self,
         http: impl Fn(&Request) -> Option<Response> + Send + Sync + 'static,
@@ -246,18 +252,21 @@ impl Server {
     /// returns the open WebSocket. Blocks the calling thread until the handshake is over.
     ///
     /// Fails:
-    /// - with [`Misuse`](crate::Error::Misuse) if a setting is invalid;
     /// - with [`Refused`](crate::Error::Refused) if the server refuses the client, for example
     ///   because its request is incomplete;
     /// - with [`PageServed`](crate::Error::PageServed) if the client asked for a page and received
     ///   it;
-    /// - with [`Misuse`](crate::Error::Misuse) if your page, or your header for the 101, is invalid
-    ///   or reserved for the server (the client then receives a 500);
     /// - with [`ConnectionLost`](crate::Error::ConnectionLost) if the client closes without sending
-    ///   a byte, or if the stream fails;
+    ///   a byte, or if the stream fails during the TLS handshake or while the 101 is sent;
     /// - with [`WriteTimeout`](crate::Error::WriteTimeout) if the client reads the 101 too slowly;
     /// - over TLS, with [`Tls`](crate::Error::Tls) or [`PeerTimeout`](crate::Error::PeerTimeout) if
-    ///   the TLS handshake fails or takes too long.
+    ///   the TLS handshake fails or takes too long;
+    /// - with [`Misuse`](crate::Error::Misuse) if a setting is invalid, and also if your page or
+    ///   one of your headers for the 101 is invalid or reserved for the server: the client then
+    ///   receives a 500.
+    ///
+    /// If `authorize` or another of your functions panics, the client receives a 500, and this call
+    /// panics, too.
     ///
     /// On a `TcpStream`, call `set_nodelay(true)` first. Otherwise, TCP may delay a short message
     /// until the peer has acknowledged the previous one (Nagle's algorithm).
@@ -285,10 +294,12 @@ impl Server {
 
     /// Accepts connections, and runs `handler` for each one in a thread of its own, until a
     /// [`Handle`] [stops](Handle::stop) the server or has [drained](Handle::drain) it. Returns once
-    /// all connections have closed and all pages and refusals have been sent, or at the end of the
-    /// grace period. If the handler returns an error or panics, its connection closes with code
-    /// 1011. Fails at once if a setting is invalid, if the server has no listener, or if the thread
-    /// that refuses clients can't be started.
+    /// all connections have closed and all pages and refusals have been sent, at the latest when
+    /// the grace period of `stop` or `drain` is over. If the handler returns an error or panics,
+    /// its connection closes with code 1011.
+    ///
+    /// Fails at once if a setting is invalid, if the server has no listener, or if the thread that
+    /// refuses clients can't be started.
     pub fn serve(
         self,
         handler: impl Fn(WebSocket) -> Result<()> + Send + Sync + 'static,

@@ -128,7 +128,8 @@ pub(crate) fn upgrade(
     Ok(ws)
 }
 
-/// A client whose request is being handled, and all that the server needs to respond to it.
+/// A client whose request the server is handling, with all that the steps of [`upgrade`] need to
+/// respond to this client.
 struct Requester<'a> {
     id: u64,
     /// The client's address, or `None` if the stream has no such address. It's looked up before the
@@ -194,7 +195,7 @@ impl Requester<'_> {
     }
 
     /// Returns the refusal for a client whose head couldn't be read. Returns `None` if the client
-    /// has closed without sending a byte, because it then needs no response.
+    /// has closed without sending a byte (`is_empty`), because it then needs no response.
     #[inline(never)]
     fn without_head(&self, why: NoHead, is_empty: bool) -> Option<Refusal> {
         let is_stopping = self.registry.is_stopping();
@@ -205,7 +206,8 @@ impl Requester<'_> {
             NoHead::Broken(error) => error.kind() == ErrorKind::UnexpectedEof,
             NoHead::Bad(_) | NoHead::Late => false,
         };
-        // (An eviction or a stop also ends the stream, but then the client still waits.)
+        // (An eviction or a stop also ends the stream, but then the client still waits for a
+        // response.)
         if has_ended && is_empty && !is_stopping && !was_evicted {
             log::debug!("{} closed without a byte", self.id);
             // Over TLS, this sends a close_notify (RFC 8446 §6.1).

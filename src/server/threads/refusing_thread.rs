@@ -29,8 +29,8 @@ use crate::transport::stream::{Stream, is_timeout};
 /// The maximum number of clients that may wait for the refusing thread. Any further client is
 /// disconnected without a response.
 const MAX_WAITING: usize = 64;
-/// The maximum time to wait for a client's request, and then for the client to close after its 503.
-/// It's short because other clients wait in the meantime.
+/// The maximum time to wait for a client's request, and then again for the client to close after
+/// its 503. It's short because other clients wait in the meantime.
 const TIMEOUT: Duration = Duration::from_millis(50);
 /// The stack size of the refusing thread, in bytes.
 const STACK: usize = 64 * 1024;

@@ -50,7 +50,7 @@ impl<Connection: Send + 'static> ThreadPool<Connection> {
     }
 
     /// Gives the connection to an idle thread, or to a new thread if none is idle. Fails if no new
-    /// thread can be started, for example because a system limit would leave too few threads free.
+    /// thread can be started, for example because the process has nearly reached a system limit.
     pub(crate) fn assign(&self, connection: Connection) -> io::Result<()> {
         let mut state = lock(&self.idle.state);
         if state.idle > state.waiting.len() {
