@@ -217,7 +217,7 @@ members! {
     Length126NotDone B "takes 126 for the length" "lengths/binary-126" "";
     Length127NotDone B "takes 127 for the length" "lengths/binary-65536" "";
     Length16LittleEndian B "reads 16 bits from the wrong end" "lengths/binary-126 lengths/binary-127 lengths/binary-128 lengths/binary-255 lengths/text-126 lengths/text-127" "";
-    Length16IsOneByte B "reads one byte of the 16 bits" "lengths/binary-256" "";
+    Length16IsOneByte B "reads one byte of the 16 bits" "lengths/binary-256" "rules/length-16-for-ping";
     Length16Signed B "takes 16 bits as signed" "lengths/binary-32768 lengths/binary-65535 lengths/text-65535" "stream deflate rules";
     Length64Is32Bits B "reads 32 of the 64 bits" "lengths/binary-65536 lengths/binary-1MiB lengths/text-1MiB lengths/text-65536" "";
     Length64LittleEndian B "reads 64 bits from the wrong end" "lengths/binary-65536" "";
