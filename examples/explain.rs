@@ -30,8 +30,8 @@ use std::process::ExitCode;
 use ws101::explain::annotation::{Annotation, AnnotationKind};
 use ws101::explain::heads::Settings;
 use ws101::explain::saved_conversation::{self, Turn};
+use ws101::explain::source::anchor_lookup;
 use ws101::explain::source::anchors::Anchor;
-use ws101::explain::source::deciding_anchor;
 use ws101::explain::source::steps::steps;
 use ws101::explain::text::{Style, annotation, wrap};
 use ws101::frames::header::Role;
@@ -198,8 +198,8 @@ fn print_walk(out: &mut impl Write, told: &Annotation) -> io::Result<()> {
 fn print_code(out: &mut impl Write, told: &Annotation) -> io::Result<()> {
     let mut shown: Vec<&str> = Vec::new();
     let fields =
-        told.spans.iter().map(|span| (span.field.as_str(), deciding_anchor::of_span(told, span)));
-    let verdict = deciding_anchor::of_verdict(told).map(|place| ("verdict", Some(place)));
+        told.spans.iter().map(|span| (span.field.as_str(), anchor_lookup::of_span(told, span)));
+    let verdict = anchor_lookup::of_verdict(told).map(|place| ("verdict", Some(place)));
     for (field, anchor) in fields.chain(verdict) {
         let Some(anchor) = anchor.filter(|anchor| !shown.contains(&anchor.id)) else { continue };
         shown.push(anchor.id);

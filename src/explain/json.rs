@@ -11,7 +11,7 @@
 use super::annotation::{Annotation, AnnotationKind, Span, Verdict};
 use super::source::anchors::Anchor;
 use super::source::steps::{Step, steps};
-use super::source::{Passage, deciding_anchor};
+use super::source::{Passage, anchor_lookup};
 use crate::frames::header::Role;
 
 /// Returns an annotation (the explanation of a head or frame) as a JSON object. Each span names the
@@ -94,7 +94,7 @@ fn span(annotation: &Annotation, span: &Span) -> String {
         ("value", string(&span.value)),
         ("meaning", string(&span.meaning)),
         ("section", string(span.section)),
-        ("code", anchor_id(deciding_anchor::of_span(annotation, span))),
+        ("code", anchor_id(anchor_lookup::of_span(annotation, span))),
     ])
 }
 
@@ -112,7 +112,7 @@ fn verdict(annotation: &Annotation) -> String {
         fields.push(("missing", string(what)));
     }
     fields.extend(verdict.code().map(|status| ("code", status.to_string())));
-    fields.push(("place", anchor_id(deciding_anchor::of_verdict(annotation))));
+    fields.push(("place", anchor_id(anchor_lookup::of_verdict(annotation))));
     if let Some(diagnostic) = verdict.diagnostic() {
         let parts = [&*diagnostic.rule, &diagnostic.seen, diagnostic.cause, diagnostic.fix];
         fields.extend(["rule", "seen", "cause", "fix"].into_iter().zip(parts.map(string)));

@@ -42,7 +42,7 @@
 //! | `saved_conversation.rs` | How is a conversation saved as text, and parsed again? |
 //! | `source/anchors.rs` | Which source lines decide about a field or a rule? |
 //! | `source/passage.rs` | Where are an anchor's lines, and what do they say? |
-//! | `source/deciding_anchor.rs` | Which anchor belongs to a field or a verdict? |
+//! | `source/anchor_lookup.rs` | Which anchor belongs to a field or a verdict? |
 //! | `source/steps.rs` | Which source lines handle a head or a frame, step by step? |
 //! | `json.rs` | How is an annotation written as JSON, for a page? |
 //! | `text.rs` | How is an annotation printed on a terminal? |

@@ -22,7 +22,7 @@ use crate::frames::utf8::Text;
 use crate::frames::violation::Violation;
 use crate::handshake::deflate_params::{DeflateConfig, DeflateParams, Window};
 
-/// The explanation of a text whose last character is cut off. `deciding_anchor` looks for these
+/// The explanation of a text whose last character is cut off. `anchor_lookup` looks for these
 /// words, to show the source lines that detect this error.
 pub(crate) const ENDS_INSIDE_CHARACTER: &str = "the text ends inside a character";
 /// The explanation of compressed bytes whose last block is cut off. These words are appended to a

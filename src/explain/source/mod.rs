@@ -1,7 +1,7 @@
 //! Which source lines of this crate decide what a field means, or whether bytes break a rule?
 //!
 //! ```text
-//! span, verdict ─► deciding_anchor ─► Anchor: file, function, a few words ─► passage: the lines, some marked
+//! span, verdict ─► anchor_lookup ─► Anchor: file, function, a few words ─► passage: the lines, some marked
 //! annotation ────► steps ─► the anchors that this frame or head passed, with its own values
 //!                  (anchors: the table of all anchors)
 //! ```
@@ -18,11 +18,11 @@
 //! |---|---|
 //! | `anchors.rs` | Which source lines decide about a field or a rule? |
 //! | `passage.rs` | Where are an anchor's lines, and what do they say? |
-//! | `deciding_anchor.rs` | Which anchor belongs to a field or a verdict? |
+//! | `anchor_lookup.rs` | Which anchor belongs to a field or a verdict? |
 //! | `steps.rs` | Which source lines handle a head or a frame, step by step? |
 
+pub mod anchor_lookup;
 pub mod anchors;
-pub mod deciding_anchor;
 pub mod passage;
 pub mod steps;
 

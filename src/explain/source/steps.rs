@@ -12,8 +12,8 @@
 //! at its place in the table of [`anchors`](super::anchors). The steps are derived from the
 //! annotation alone, not recorded while the code runs.
 
+use super::anchor_lookup;
 use super::anchors::Anchor;
-use super::deciding_anchor;
 use crate::explain::annotation::{
     Annotation, AnnotationKind, Inflated, Span, Verdict, hex, visible,
 };
@@ -39,7 +39,7 @@ pub struct Step {
 /// are none for an HTTP body and for bytes that the receiver doesn't read.
 pub fn steps(annotation: &Annotation) -> Vec<Step> {
     let mut list =
-        StepList { annotation, wrong: deciding_anchor::of_verdict(annotation), steps: Vec::new() };
+        StepList { annotation, wrong: anchor_lookup::of_verdict(annotation), steps: Vec::new() };
     // Each of these functions returns early at the step whose check fails.
     let _ = match annotation.what {
         AnnotationKind::Frame => list.add_frame_steps(),
