@@ -4,6 +4,7 @@
 //! a look at the sockets of our own process.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -16,11 +17,25 @@ struct Counting;
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// What all threads hold together.
 static HELD: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// Each thread counts its own, too: while an exhibit counts, the test runner tells of the one before and starts the one
+// after. They begin high, because a thread may give back what another one asked for.
+thread_local! {
+    static HELD_HERE: Cell<usize> = const { Cell::new(1 << 40) };
+    static PEAK_HERE: Cell<usize> = const { Cell::new(1 << 40) };
+}
 
 fn given(bytes: usize) {
-    PEAK.fetch_max(HELD.fetch_add(bytes, SeqCst) + bytes, SeqCst);
+    HELD.fetch_add(bytes, SeqCst);
+    HELD_HERE.set(HELD_HERE.get() + bytes);
+    PEAK_HERE.set(PEAK_HERE.get().max(HELD_HERE.get()));
+}
+
+fn given_back(bytes: usize) {
+    HELD.fetch_sub(bytes, SeqCst);
+    HELD_HERE.set(HELD_HERE.get() - bytes);
 }
 
 // SAFETY: every call goes to the system's allocator with what the caller gave.
@@ -36,35 +51,40 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), SeqCst);
+        given_back(layout.size());
         unsafe { System.dealloc(place, layout) }
     }
 
     /// Counted as if it grew where it lies, as large pieces do.
     unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        HELD.fetch_sub(layout.size(), SeqCst);
+        given_back(layout.size());
         given(size);
         unsafe { System.realloc(place, layout, size) }
     }
 }
 
-/// Held by whoever counts: nobody else allocates meanwhile.
+/// Held by whoever counts: no other exhibit runs meanwhile.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is held now.
+/// What all threads of the process hold now.
 pub fn held() -> usize {
     HELD.load(SeqCst)
 }
 
-/// The most that was held at a time while this ran, over what was held before.
+/// What our thread holds now. It tells something beside what it was before.
+pub fn held_here() -> usize {
+    HELD_HERE.get()
+}
+
+/// The most that our thread held at a time while this ran, over what it held before.
 pub fn peak(run: impl FnOnce()) -> usize {
-    let before = held();
-    PEAK.store(before, SeqCst);
+    let before = held_here();
+    PEAK_HERE.set(before);
     run();
-    PEAK.load(SeqCst) - before
+    PEAK_HERE.get() - before
 }
 
 /// The processor time that this takes of our thread. Not the time of a clock on the wall: whatever

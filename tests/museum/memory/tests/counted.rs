@@ -1,6 +1,6 @@
 //! Rooms 1 to 6, counted: memory, work, descriptors and threads, each as a number.
 //!
-//! Each exhibit runs alone, with an allocator that counts every byte, so all counted memory belongs to
+//! Each exhibit runs alone, with an allocator that counts every byte of each thread, so all counted memory belongs to
 //! the code under test. Work is the processor time of one thread. It's never compared with a number of
 //! seconds, only with the work for half the task.
 
@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use counted::{
-    alone, descriptors, growth, held, is_told_not_to_wait, peak, threads_of_connections,
+    alone, descriptors, growth, held, held_here, is_told_not_to_wait, peak, threads_of_connections,
 };
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
@@ -199,11 +199,11 @@ fn cve_2021_3690_what_if_a_million_pongs_come_without_a_ping() {
             let pongs = frame(peer_of(role), &head(0x8a, payload.len()), payload).repeat(100);
             let mut incoming = at(role, NO_BOUNDS);
             assert_eq!(take(&mut incoming, &pongs, 1_000), Ok(100));
-            let before = held();
+            let before = held_here();
             let most = peak(|| {
                 (0..9_999).for_each(|_| assert_eq!(take(&mut incoming, &pongs, 1_000), Ok(100)));
             });
-            assert!(held() <= before + KIB && most <= 4 * KIB, "{role:?}: {most}");
+            assert!(held_here() <= before + KIB && most <= 4 * KIB, "{role:?}: {most}");
         }
     }
 }
@@ -246,9 +246,10 @@ fn cve_2018_1000518_what_if_a_bomb_is_inflated() {
             let bounds = Bounds { max_message: LIMIT as u64, ..NO_BOUNDS };
             let mut incoming = at(role, bounds).inflating(inflater);
             // The inflater and its window are there from the first long message on.
-            let before = held();
+            let before = held_here();
             assert_eq!(take(&mut incoming, &first, 1_000), Ok(1));
-            assert!(held() - before <= 96 * KIB, "{role:?}: {} for a window", held() - before);
+            let window = held_here() - before;
+            assert!(window <= 96 * KIB, "{role:?}: {window} for a window");
             let held = peak(|| assert_eq!(take(&mut incoming, &bytes, 1_000), Err(1009)));
             assert!(held <= LIMIT + LITTLE, "{role:?}: {held}");
         }
