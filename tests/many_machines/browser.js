@@ -13,6 +13,7 @@ const puppeteer = require('puppeteer-core');
 
 const RUN = path.join(__dirname, '../../examples/many_machines/run');
 const PATIENCE = 60_000; // Longer than anything may take; it only ends a check that would hang.
+const START = 90_000; // As long as a browser may need to start, on a machine that does much else.
 let failed = 0;
 let passed = 0;
 
@@ -129,7 +130,7 @@ async function main() {
   try {
     cluster = await startCluster(env);
     browser = await puppeteer.launch({
-      executablePath: '/usr/bin/chromium', userDataDir: profile, env: { ...process.env, HOME: profile },
+      executablePath: '/usr/bin/chromium', userDataDir: profile, timeout: START, env: { ...process.env, HOME: profile },
       args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
         '--disable-component-update', '--disable-sync'],
     });
