@@ -68,7 +68,7 @@ pub(crate) struct ReadHalf {
     /// write has failed. (It's boxed to keep open connections small.)
     linger: Option<Box<RenewableDeadline>>,
     /// The number of reads made after the deadline for the peer's last bytes, to fetch bytes that
-    /// arrived in time. At most [`LATE_READS`].
+    /// arrived in time. [`LATE_READS`] means that there is nothing left to fetch.
     late_reads: u8,
     /// Detects that the messages that must go out before our Close have stalled. `None` until our
     /// Close has to wait for such messages. (It's boxed, because few connections ever need it.)
@@ -393,7 +393,10 @@ impl ReadHalf {
             .linger
             .get_or_insert_with(|| Box::new(self.write_half.renewable_deadline(answer_by)));
         match linger.renew_or_expire(&*self.write_half.stream) {
-            false => Ok(linger.deadline().remaining().unwrap_or(SHORTEST_READ)),
+            false => {
+                self.late_reads = 0;
+                Ok(linger.deadline().remaining().unwrap_or(SHORTEST_READ))
+            }
             // The application may call `recv` only after the deadline. The bytes that arrived in
             // time are in the receive buffer, so this thread reads them first.
             true if self.late_reads < LATE_READS => {
@@ -409,6 +412,12 @@ impl ReadHalf {
     /// ping, this also frees the memory that an idle connection doesn't need. `waited` is the
     /// read's timeout, or zero if the read was interrupted.
     fn keep_alive(&mut self, waited: Duration) -> Result<()> {
+        // If a read times out after the deadline for the peer's last bytes, none of these bytes is
+        // still in the receive buffer, so no late reads follow.
+        let is_late = self.linger.as_ref().is_some_and(|linger| linger.deadline().has_passed());
+        if is_late && !waited.is_zero() {
+            self.late_reads = LATE_READS;
+        }
         match self.write_half.closing.our_side() {
             // A peer that must answer our Close by a deadline needs no ping.
             OurSide::Sent(answer_by) if !answer_by.never_passes() => return Ok(()),

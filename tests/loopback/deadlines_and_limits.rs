@@ -1468,6 +1468,15 @@ fn open_watched<T: Send + 'static>(
 // A peer, or a thread of ours, that gives up half way.
 
 #[test]
+fn a_close_that_the_peer_does_not_answer_in_time_is_not_waited_for_in_reads_that_find_nothing() {
+    let (_peer, watch, app) =
+        open_watched(Limits { close: SOON, ..unhurried() }, |mut ws| ws.close(1000, ""));
+    assert!(matches!(app.wait(), Err(Error::PeerTimeout)));
+    let reads = watch.reads.try_iter().count();
+    assert!(reads < 8, "{reads} reads, though the peer has sent nothing");
+}
+
+#[test]
 fn what_if_a_message_is_begun_and_given_up_while_a_ping_waits_for_its_turn() {
     let (hold, held) = channel();
     let (let_go, told) = channel::<()>();
