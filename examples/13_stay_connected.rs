@@ -52,23 +52,29 @@ fn main() -> Result<()> {
         Some(url) => url,
         None => serve_news()?,
     };
-    stay_connected(&url);
-    Ok(())
+    stay_connected(&url)
 }
 
-/// Connects, reads, and connects again, until the server has sent all news or another attempt can't
-/// succeed.
-fn stay_connected(url: &str) {
+/// Connects, reads, and connects again, until the server has sent all news. Fails if another attempt
+/// can't succeed.
+fn stay_connected(url: &str) -> Result<()> {
     let (mut last, mut wait) = (0, FIRST_WAIT);
     let separator = if url.contains('?') { '&' } else { '?' };
     loop {
         let (had, start) = (last, Instant::now());
         let why = match read_news(&format!("{url}{separator}after={last}"), &mut last) {
-            Ended::Done(why) => return println!("{why}: done"),
-            Ended::Failed(why) => {
-                return println!("{why}: another attempt would end like this one");
+            Ended::Done(why) => {
+                println!("{why}: done");
+                return Ok(());
             }
-            Ended::Interrupted(_) if ctrl_c::was_pressed() => return println!("Ctrl-C: done"),
+            Ended::Failed(why) => {
+                let why = format!("{why}: another attempt would end like this one");
+                return Err(Error::other(why));
+            }
+            Ended::Interrupted(_) if ctrl_c::was_pressed() => {
+                println!("Ctrl-C: done");
+                return Ok(());
+            }
             Ended::Interrupted(why) => why,
         };
         // This connection worked: it brought news, or lasted longer than any attempt to connect.

@@ -48,10 +48,9 @@ fn main() -> Result<()> {
         ["put", url, file] => put(url, Path::new(file)),
         ["get", url, file] => get(url, Path::new(file)),
         [] => demonstrate(),
-        _ => {
-            println!("usage: 14_files [serve FOLDER [ADDRESS] | put URL FILE | get URL FILE]");
-            Ok(())
-        }
+        _ => Err(Error::other(
+            "usage: 14_files [serve FOLDER [ADDRESS] | put URL FILE | get URL FILE]",
+        )),
     }
 }
 

@@ -49,12 +49,9 @@ fn main() -> Result<()> {
         ["serve", address, target] => serve(Server::bind(address)?, target.to_owned()),
         ["dial", address, url] => dial(TcpListener::bind(address)?, url),
         [] => demonstrate(),
-        _ => {
-            println!(
-                "usage: 15_tunnel | 15_tunnel serve ADDRESS TARGET | 15_tunnel dial ADDRESS URL"
-            );
-            Ok(())
-        }
+        _ => Err(Error::other(
+            "usage: 15_tunnel | 15_tunnel serve ADDRESS TARGET | 15_tunnel dial ADDRESS URL",
+        )),
     }
 }
 

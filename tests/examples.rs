@@ -249,6 +249,20 @@ fn stay_connected_tries_again_after_a_plain_503_before_tls() {
 }
 
 #[test]
+fn a_client_that_cannot_do_what_it_was_asked_for_fails() {
+    let missing: &[(&str, &[&str])] = &[
+        ("13_stay_connected", &["http://127.0.0.1:1/"]),
+        ("14_files", &["put", "ws://127.0.0.1:1"]),
+        ("15_tunnel", &["dial", "127.0.0.1:0"]),
+    ];
+    for (name, arguments) in missing {
+        let output = program(name).args(*arguments).stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && said.starts_with("Error: "), "{name}: {said}");
+    }
+}
+
+#[test]
 fn files_and_tunnel_carry_each_byte_both_ways() {
     for name in ["14_files", "15_tunnel"] {
         assert_printed(name, &run(name, &[]));
