@@ -59,6 +59,9 @@ fn limits() -> Limits {
 }
 
 fn serve(server: Server, folder: PathBuf) -> Result<()> {
+    // Without its folder, each transfer would fail.
+    let unreadable = |error| Error::other(format!("{}: {error}", folder.display()));
+    fs::read_dir(&folder).map_err(unreadable)?;
     ctrl_c::stops(server.handle());
     println!("listening on ws://{}", server.local_addr()?);
     // The path is the file's name. A stranger chooses it, so only letters, digits, `-`, `_` and

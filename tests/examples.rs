@@ -263,6 +263,18 @@ fn a_client_that_cannot_do_what_it_was_asked_for_fails() {
 }
 
 #[test]
+fn a_server_of_files_without_its_folder_does_not_serve() {
+    let mut program = program("14_files");
+    program.args(["serve", "no_such_folder", "127.0.0.1:0"]).stdout(Stdio::piped());
+    let mut child = program.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let _ = child.kill();
+    let _ = child.wait();
+    assert_eq!(line, "");
+}
+
+#[test]
 fn files_and_tunnel_carry_each_byte_both_ways() {
     for name in ["14_files", "15_tunnel"] {
         assert_printed(name, &run(name, &[]));
