@@ -237,6 +237,16 @@ fn section_8_1_of_compressed_text_the_bad_byte_is_named_by_its_place_in_what_it_
 }
 
 #[test]
+fn section_6_a_continuation_with_rsv1_is_told_that_only_the_first_frame_sets_it() {
+    let bytes = [[0x41, 0], [0xc0, 0]].concat();
+    let told = told_compressed(&bytes, Role::Server, deflate_params::DeflateParams::default());
+    assert_eq!(told[1].verdict.code(), Some(1002));
+    let diagnostic = told[1].verdict.diagnostic().unwrap().to_string();
+    assert!(diagnostic.contains("sets RSV1 on a continuation"), "{diagnostic}");
+    assert!(diagnostic.contains("RSV1 on their first frames alone"), "{diagnostic}");
+}
+
+#[test]
 fn the_explanation_of_compressed_frames_does_not_depend_on_the_pieces_in_which_they_come() {
     for seed in 1..=400 {
         let mut dice = Dice(seed * 0x27d4_eb2f);
