@@ -438,6 +438,11 @@ impl ReadHalf {
                 }
                 Ok(())
             }
+            // A signal has interrupted the read. If it had stopped the process (SIGSTOP), the peer's
+            // answer may have arrived meanwhile, so a last, short read comes first.
+            SilenceAction::GiveUp if waited.is_zero() && self.timeout > Some(SHORTEST_READ) => {
+                Ok(())
+            }
             SilenceAction::GiveUp => self.give_up_unless_reading(),
         }
     }

@@ -1396,3 +1396,44 @@ fn interruptions_extend_neither_the_write_rate_nor_the_keepalive() {
     let sent = run(move || ws.send(vec![0; HUGE])).wait();
     assert!(matches!(sent, Err(Error::WriteTimeout)), "{sent:?}");
 }
+
+/// A stream whose reads return these pieces, in order, and then its end. During a piece that's
+/// `None`, the process is stopped by a signal, for longer than a pong may take.
+struct StoppedMeanwhile(Mutex<VecDeque<Option<Vec<u8>>>>);
+
+impl StoppedMeanwhile {
+    const PONG: Duration = Duration::from_secs(1);
+}
+
+impl Stream for StoppedMeanwhile {
+    fn read(&self, mut into: &mut [u8]) -> io::Result<usize> {
+        let arrived = self.0.lock().unwrap().pop_front();
+        match arrived {
+            Some(Some(bytes)) => into.write(&bytes),
+            Some(None) => {
+                thread::sleep(Self::PONG + SOON);
+                Err(ErrorKind::Interrupted.into())
+            }
+            None => Ok(0),
+        }
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(slices.iter().map(|slice| slice.len()).sum())
+    }
+
+    neither_timeouts_nor_shutdown!();
+}
+
+#[test]
+fn an_answer_that_came_while_the_process_was_stopped_is_read_before_the_peer_is_given_up() {
+    let request = Some(request(&[]).into());
+    let frame = Some(masked(0x81, "hi"));
+    // The first interruption comes after a silence, so a ping follows, and the second one comes
+    // after the ping's deadline.
+    let stream = StoppedMeanwhile(Mutex::new([request, None, None, frame].into()));
+    let limits = Limits { ping_every: Some(SOON), pong: StoppedMeanwhile::PONG, ..unhurried() };
+    let mut ws = Server::without_listener().limits(limits).accept(stream).unwrap();
+    let received = run(move || ws.recv()).wait();
+    assert!(matches!(&received, Ok(Some(text)) if text.as_bytes() == b"hi"), "{received:?}");
+}
