@@ -32,6 +32,7 @@ mod help;
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
+use std::io::{Write, stdout};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -185,7 +186,7 @@ fn admit(request: &Request, rooms: &Rooms) -> std::result::Result<Admission, Ref
         Some(visitor) => Ok(Admission::of(visitor)),
         None if request.path() == WORKSHOP => Ok(Admission::new()),
         None => {
-            println!("an unknown visitor is refused at {}", request.path());
+            report(&format!("an unknown visitor is refused at {}", request.path()));
             let how = "This room is for known visitors. Send the cookie that the page sets, or \
                        `Authorization: Bearer` and the token that the server printed.";
             Err(Refusal::because(401, how).header("WWW-Authenticate", "Bearer"))
@@ -203,7 +204,7 @@ fn visit(mut ws: WebSocket, rooms: &Rooms) -> Result<()> {
         return ws.close(1008, "the first message must be your secret");
     };
     let speaks = ws.subprotocol().unwrap_or(TEXT).to_owned();
-    println!("{name} enters {room} with a {how}, and speaks {speaks}");
+    report(&format!("{name} enters {room} with a {how}, and speaks {speaks}"));
     let member =
         Member { room: room.clone(), speaks_json: speaks == JSON, outbox: ws.outbox(BOUND)? };
     rooms.members.lock().unwrap().insert(ws.id(), member);
@@ -211,8 +212,14 @@ fn visit(mut ws: WebSocket, rooms: &Rooms) -> Result<()> {
     let ended = talk(&mut ws, &room, &name, rooms);
     rooms.members.lock().unwrap().remove(&ws.id());
     rooms.tell(&room, &name, "goodbye");
-    println!("{name} leaves {room}");
+    report(&format!("{name} leaves {room}"));
     ended
+}
+
+/// Prints what a visitor does. If no program reads this server's output any more, the server goes on
+/// without it. (`println!` would panic, and the visitor would get a 500, or a Close with 1011.)
+fn report(line: &str) {
+    let _ = writeln!(stdout(), "{line}");
 }
 
 /// Waits for the secret of a visitor whose request has none that the server knows. Returns `None`
@@ -251,7 +258,7 @@ fn page(request: &Request, rooms: &Rooms) -> Option<Response> {
                 return Some(Response::text("A name has up to 16 letters and digits.").status(400));
             }
             let secret = rooms.welcome(name);
-            println!("{name} gets a cookie");
+            report(&format!("{name} gets a cookie"));
             // No script can read this cookie, and no page of another site can make the browser send
             // it.
             let cookie = format!("{COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict");

@@ -20,7 +20,7 @@ mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
-use std::io::stdin;
+use std::io::{Write, stdin, stdout};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -72,7 +72,7 @@ fn main() -> Result<()> {
 
     thread::spawn(move || stop_on_enter(&handle));
     server.join()?;
-    println!("stopped");
+    let _ = writeln!(stdout(), "stopped");
     Ok(())
 }
 
@@ -82,7 +82,11 @@ fn stop_on_enter(handle: &Handle) -> Result<()> {
         return Ok(());
     }
     handle.stop_accepting();
-    println!("about to stop: /ready says 503, new clients get a 503, open connections live on");
+    // If no program reads the output any more, `println!` would panic, and the server never drain.
+    let _ = writeln!(
+        stdout(),
+        "about to stop: /ready says 503, new clients get a 503, open connections live on"
+    );
     stdin().read_line(&mut String::new())?;
     // Close the connections over some time. If they all closed at once, all clients would connect
     // to the next server at once.

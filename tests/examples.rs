@@ -73,6 +73,15 @@ fn start_with(name: &str, arguments: &[&str]) -> Running {
     Running { child, stdout, address: format!("127.0.0.1:{port}") }
 }
 
+impl Running {
+    /// Closes the reading end of the server's output, as `head` does once it has its lines.
+    #[cfg(unix)]
+    fn close_output(&mut self) {
+        let (reader, _) = std::io::pipe().unwrap();
+        self.stdout = BufReader::new(std::os::fd::OwnedFd::from(reader).into());
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -341,6 +350,21 @@ fn metrics_and_health_tell_an_operator_what_happens_until_the_last_client_has_le
     assert!(server.child.wait().unwrap().success());
 }
 
+#[cfg(unix)] // For `close_output`.
+#[test]
+fn metrics_and_health_whose_output_is_closed_still_drain_on_enter_and_end_with_success() {
+    use std::io::Write;
+    let mut server = start("16_metrics_and_health");
+    server.close_output();
+    let mut ws = ws101::connect(&format!("ws://{}", server.address)).unwrap();
+    server.child.stdin.take().unwrap().write_all(b"\n\n").unwrap();
+    let patience = std::time::Duration::from_secs(20);
+    assert_eq!(ws.recv_timeout(patience).expect("a Close"), None);
+    assert_eq!(ws.closed_with().unwrap().code.0, 1012);
+    drop(ws);
+    assert!(server.child.wait().unwrap().success());
+}
+
 #[test]
 fn metrics_and_health_with_a_time_that_is_no_number_of_seconds_does_not_serve() {
     let mut server = program("16_metrics_and_health");
@@ -518,6 +542,23 @@ fn rooms_take_a_pages_secret_in_the_list_of_subprotocols_and_the_workshop_in_the
         assert_eq!(ws.recv().unwrap(), None);
         assert_eq!(ws.closed_with().unwrap().code, ws101::CloseCode::POLICY);
     }
+}
+
+#[cfg(unix)] // For `close_output`.
+#[test]
+fn rooms_whose_output_is_closed_let_in_and_refuse_visitors_as_before() {
+    let mut rooms = start("08_rooms");
+    let mut lines = (&mut rooms.stdout).lines().map(Result::unwrap);
+    let token = lines.next().unwrap().rsplit(' ').next().unwrap().to_owned();
+    assert!(lines.next().unwrap().starts_with("open "), "the last line before it serves");
+    rooms.close_output();
+    let client = || ws101::Client::new(format!("ws://{}/tea", rooms.address));
+    match client().connect() {
+        Err(ws101::Error::Rejected(rejection)) => assert_eq!(rejection.status, Some(401)),
+        other => panic!("{other:?}"),
+    }
+    let mut robot = client().header("Authorization", format!("Bearer {token}")).connect().unwrap();
+    assert_eq!(robot.recv().unwrap().unwrap().as_text(), Some("robot: hello"));
 }
 
 #[test]
