@@ -11,7 +11,8 @@ use std::sync::{Mutex, Once};
 use std::thread;
 use std::time::Duration;
 
-use ws101::{Client, Error, Limits, Refusal, Response, Server, Stream};
+use ws101::explain::text::Style;
+use ws101::{Client, Error, Explainer, Limits, Refusal, Response, Server, Stream};
 
 /// All lines, in their order, each behind its level.
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -375,4 +376,29 @@ fn server_warns_of_a_root_that_is_used_as_a_certificate_and_of_no_other_certific
     assert!(LINES.lock().unwrap().iter().any(|line| {
         line.starts_with("WARN") && line.contains("CA:TRUE") && line.contains("CA:FALSE")
     }));
+}
+
+/// An output like a file on a disk that's full.
+struct FullDisk;
+
+impl Write for FullDisk {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(ErrorKind::StorageFull.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn an_explainer_that_cannot_print_any_more_logs_why() {
+    listen();
+    let explainer = Explainer::new(FullDisk, Style::default()).unwrap();
+    let server = Server::bind("127.0.0.1:0").unwrap().spawn(|_| Ok(())).unwrap();
+    Client::new(format!("ws://{}", server.local_addr())).explain(&explainer).connect().unwrap();
+    // This waits for the printing thread.
+    drop(explainer);
+    let line = "ERROR the explainer prints no more: no storage space";
+    assert_eq!(LINES.lock().unwrap().iter().filter(|logged| *logged == line).count(), 1);
 }

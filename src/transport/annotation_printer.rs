@@ -25,7 +25,8 @@ const MAX_QUEUED: usize = 256;
 const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Prints the annotations from the taps of one or more connections, in a thread of its own.
-/// Dropping the explainer waits up to two seconds for the last annotations to be printed.
+/// Dropping the explainer waits up to two seconds for the last annotations to be printed. If the
+/// output fails, the explainer logs the error, and prints nothing more.
 pub struct Explainer {
     queue: Queue,
 }
@@ -141,8 +142,10 @@ fn print_all(mut out: impl Write, style: Style, queue: &Receiver<QueueItem>) {
         if let Content::Annotation(name, annotation) = &content {
             text += &(lines(annotation, name, style) + "\n");
         }
-        if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-            return; // The output is closed, so the thread ends.
+        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            // The output is closed, or its disk is full.
+            log::error!("the explainer prints no more: {error}");
+            return;
         }
     }
 }
