@@ -36,10 +36,10 @@ pub fn per_call_timeout(within: Duration) -> Duration {
 /// of bytes that the stream has taken. The caller must first set the stream's write timeout to
 /// [`per_call_timeout`], because otherwise a single call could wait forever.
 ///
-/// Fails with a timeout if bytes are left at the end of a period of length `within` in which the
-/// peer has accepted less than 64 KiB. The first period begins when the first `write` call has
-/// returned. That call's bytes don't count, because they may only have filled our own operating
-/// system's buffers. Also fails with a timeout once four `write` calls in a row have timed out.
+/// Fails with a timeout if the peer has accepted less than 64 KiB in a period of length `within`,
+/// and bytes are left. Also fails with a timeout once four `write` calls in a row have timed out.
+/// The first period begins when the first `write` call has returned. That call's bytes don't count,
+/// because they may only have filled our own operating system's buffers.
 pub fn write_with_min_rate(
     within: Duration,
     stream: &dyn Stream,

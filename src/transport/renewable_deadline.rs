@@ -11,8 +11,8 @@ use super::stream::Stream;
 ///
 /// A peer that is still reading a long message from us can't answer our Close in time. Therefore a
 /// deadline that passes is renewed if the peer has sent anything in the meantime, or if the peer's
-/// TCP stack has acknowledged more of our bytes. There's at most one renewal for each 64 KiB that
-/// we sent on this connection, and at most [`MAX_RENEWALS`] in all.
+/// TCP stack has acknowledged more of our bytes, but not yet all of them. There's at most one
+/// renewal for each 64 KiB that we sent on this connection, and at most [`MAX_RENEWALS`] in all.
 #[derive(Debug)]
 pub struct RenewableDeadline {
     deadline: Deadline,
@@ -20,7 +20,7 @@ pub struct RenewableDeadline {
     renewals: u64,
     is_alive: bool,
     /// Whether the deadline has passed without a renewal. From then on, only bytes from the peer
-    /// renew it, because asking for the number of unacknowledged bytes takes 100 ms.
+    /// renew it, because asking for the number of unacknowledged bytes may take 100 ms.
     has_expired: bool,
     /// The number of our bytes that the peer's TCP stack had not acknowledged when the deadline
     /// last passed. `u64::MAX` until such a number is known, so that the first known number counts
@@ -76,10 +76,14 @@ impl RenewableDeadline {
         self.deadline.has_passed() && !self.renew_if_alive(stream)
     }
 
-    /// Renews the deadline if renewals are left, and if the peer has sent bytes or acknowledged
-    /// ours since the last renewal. Also renews it if the number of unacknowledged bytes was known
-    /// before and can't be read now, because a failed reading doesn't show that the peer is stuck.
-    /// Returns whether the deadline was renewed.
+    /// Renews the deadline if the peer is alive, and returns whether it was renewed. Call this when
+    /// the deadline has passed. The peer counts as alive in these cases:
+    /// - The peer has sent bytes since the last renewal.
+    /// - Fewer of our bytes are unacknowledged than when the deadline last passed, but not zero.
+    /// - The number of unacknowledged bytes was known before, but can't be read now.
+    ///
+    /// Once the deadline has passed without a renewal, only the first case counts. After the
+    /// maximum number of renewals, none does.
     pub fn renew_if_alive(&mut self, stream: &dyn Stream) -> bool {
         if self.renewals == 0 || (self.has_expired && !self.is_alive) {
             return false;

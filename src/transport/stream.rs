@@ -16,8 +16,8 @@ use super::unacknowledged::unacknowledged;
 /// Implement this trait to carry a WebSocket over your own transport.
 ///
 /// A socket must be in blocking mode. In non-blocking mode, a read that finds no bytes fails at
-/// once, as if its timeout had passed. So the handshake usually fails: on a client with
-/// [`PeerTimeout`](crate::Error::PeerTimeout), and on a server with a 408 for its client.
+/// once, as if its timeout had passed. Then the handshake usually fails: a client reports
+/// [`PeerTimeout`](crate::Error::PeerTimeout), and a server answers its client with a 408.
 pub trait Stream: Send + Sync + 'static {
     /// Waits for bytes, reads them into `into`, and returns how many it has read. Returns 0 once
     /// the peer has shut down its side of the stream.
@@ -26,15 +26,14 @@ pub trait Stream: Send + Sync + 'static {
     /// left, the caller must call again with the rest.
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
     /// Sets how long a `read` may wait for bytes. After that time, `read` fails with `WouldBlock`
-    /// or `TimedOut`. (Connections set no timeout of zero, because sockets reject one. The timeout
-    /// may be as long as [`Duration::MAX`], which means no limit: `Instant::now() + timeout` would
-    /// then panic.)
+    /// or `TimedOut`. The timeout is never zero, because sockets reject that. It may be as long as
+    /// [`Duration::MAX`], which means no limit. (`Instant::now() + timeout` would then panic.)
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()>;
     /// Sets how long a `write` may wait until the stream can take bytes. After that time, `write`
     /// returns how many bytes it has written, or fails with `WouldBlock` or `TimedOut` if it has
-    /// written none. (A throttling stream must observe this timeout, too: a stopping server writes
-    /// its Closes one after another, so a stream that waits longer would delay the Closes to all
-    /// other connections.)
+    /// written none. A stream that throttles writes must observe this timeout, too: a stopping
+    /// server writes its Closes one after another, so a stream that waits longer would delay the
+    /// Closes to all other connections.
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()>;
     /// Shuts down the reading side, the writing side or both, depending on `how`. This must wake
     /// each thread that waits in `read` or `write` on a side that is shut down. (On Windows, a
@@ -51,7 +50,7 @@ pub trait Stream: Send + Sync + 'static {
         Vec::new()
     }
     /// Returns the number of written bytes that the peer's TCP stack has not acknowledged yet, or
-    /// `None` if that number isn't known. This crate needs it to report lost bytes as
+    /// `None` if that number isn't known. This crate uses the number to report lost bytes as
     /// [`BytesLost`](crate::Error::BytesLost), and to see that a slow peer is still reading. For a
     /// `TcpStream`, the number is known only on Linux, where this call may wait 100 ms for it.
     fn unacknowledged(&self) -> Option<u64> {

@@ -2,9 +2,9 @@
 //!
 //! A `write` hands its bytes to our own operating system, which keeps up to a few megabytes of them
 //! until the peer's TCP stack has acknowledged them. If the connection ends before that, these
-//! bytes may be lost, and we must be able to report the loss. Linux shows this number for each TCP
-//! connection in the table `/proc/net/tcp`: before the colon in the column `tx_queue`, in
-//! hexadecimal.
+//! bytes may be lost, and we must be able to report the loss. Linux shows the number of
+//! unacknowledged bytes of each TCP connection in the table `/proc/net/tcp`: before the colon in
+//! the column `tx_queue`, in hexadecimal.
 //!
 //! ```text
 //!   sl  local_address rem_address   st tx_queue rx_queue ...
@@ -16,9 +16,9 @@
 //!   Therefore, at least 100 ms lie between two readings, however many connections ask. A thread
 //!   that asks between two readings waits for the next one. One reading answers all the threads
 //!   that asked before it began.
-//! - An answer never comes from a reading that began before the question. So two questions of one
-//!   thread are answered from two readings at least 100 ms apart, and the thread can tell from
-//!   their difference whether the peer takes our bytes.
+//! - A thread never gets a number that was read before the thread asked. So a thread that asks
+//!   twice gets numbers from two readings at least 100 ms apart, and can tell from their difference
+//!   whether the peer takes our bytes.
 //! - On systems other than Linux, the result is always `None`.
 
 use std::collections::HashMap;
@@ -90,10 +90,11 @@ impl ConnectionTable {
         ConnectionTable { path, reading: None }
     }
 
-    /// Answers how many bytes of a connection are unacknowledged, for a thread that asked at the
-    /// time `asked`. Uses the last reading of the table if that reading began after the question.
-    /// Otherwise, reads the table, or returns [`Answer::In`] if it's too early for a new reading.
-    /// Fails if the table can't be read.
+    /// Returns how many bytes of a connection are unacknowledged, or how long the calling thread
+    /// must wait before it calls again. `asked` is the time of the thread's first call.
+    /// - If the table was last read at `asked` or later, the number comes from that reading.
+    /// - If it was last read before `asked`, but less than 100 ms ago, returns [`Answer::In`].
+    /// - Otherwise, reads the table now. Fails if the table can't be read.
     fn answer(
         &mut self,
         asked: Instant,
