@@ -2,7 +2,7 @@
 //!
 //! A terminal may be stopped (Ctrl-S), or a pipe may be full, but no connection waits for the
 //! output. While the queue is full, the explainer drops new annotations. In their place, it prints
-//! how many it has dropped: that number travels with the next item in the queue.
+//! how many it has dropped: the next item in the queue carries this number.
 
 use std::env;
 use std::ffi::OsString;
@@ -24,9 +24,10 @@ const MAX_QUEUED: usize = 256;
 /// The maximum time that dropping an [`Explainer`] waits for the last annotations to be printed.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Prints the annotations from the taps of one or more connections, in a thread of its own.
-/// Dropping the explainer waits up to two seconds for the last annotations to be printed. If the
-/// output fails, the explainer logs the error, and prints nothing more.
+/// Prints annotations (explanations of HTTP heads and frames) in a thread of its own. Each
+/// connection's [`Tap`](super::tap::Tap) passes its annotations to a [`sink`](Explainer::sink) of
+/// the explainer. Dropping the explainer waits until the last annotations are printed, for at most
+/// two seconds. If the output fails, the explainer logs the error, and prints nothing more.
 pub struct Explainer {
     queue: Queue,
 }
@@ -35,14 +36,16 @@ pub struct Explainer {
 #[derive(Clone)]
 struct Queue {
     sender: SyncSender<QueueItem>,
-    /// The number of annotations that were dropped after the last item in the queue.
+    /// How many annotations the sinks have dropped, because the queue was full, since they last
+    /// queued an item.
     omitted: Arc<AtomicU64>,
 }
 
 /// An item in the explainer's queue: an annotation to print, or a marker that shows when all the
 /// annotations before it are printed.
 struct QueueItem {
-    /// The number of annotations that were dropped just before this queue item.
+    /// How many annotations the sinks dropped, because the queue was full, between the previous
+    /// item and this one.
     omitted: u64,
     content: Content,
 }
@@ -50,8 +53,8 @@ struct QueueItem {
 enum Content {
     /// An annotation to print, preceded by the name of its connection. The name may be empty.
     Annotation(String, Box<Annotation>),
-    /// A marker in the queue. The printing thread drops it once all annotations before it are
-    /// printed. That wakes the thread that is dropping the [`Explainer`].
+    /// A marker that a thread queues while it drops the [`Explainer`]. The printing thread drops
+    /// the marker once it has printed all annotations before it, which wakes the waiting thread.
     Mark(#[expect(dead_code)] SyncSender<()>),
 }
 
@@ -100,7 +103,7 @@ impl Explainer {
 
 impl Queue {
     /// Puts an item into the queue, and with it the number of annotations that were dropped before
-    /// it. Fails if the queue is full.
+    /// it. Fails if the queue is full, or if the printing thread has ended.
     fn try_send(&self, content: Content) -> Result<(), TrySendError<QueueItem>> {
         let omitted = self.omitted.swap(0, SeqCst);
         let sent = self.sender.try_send(QueueItem { omitted, content });

@@ -9,9 +9,9 @@
 //! - The tap explains bytes after they have passed: what a read returned, and what a write
 //!   accepted. That way, it can't change, lose or reorder any bytes.
 //! - Writing threads take turns, so that the explanations come in the same order as the written
-//!   bytes. During the handshake, the reading thread takes its turn, too: the bytes after the
-//!   response can't be explained before the response, and a server writes that response itself.
-//!   After the handshake, the reading thread never waits for a write.
+//!   bytes. During the handshake, the reading thread takes its turn, too: the bytes that it reads
+//!   can't be explained before the request or response that another thread has just written. After
+//!   the handshake, the reading thread never waits for a write.
 //! - The tap calls the sink in the connection's own threads, so the sink must not block. That's why
 //!   an [`Explainer`](super::annotation_printer::Explainer) has a queue.
 //! - If explaining panics, the explanations stop, and the connection continues.
@@ -154,8 +154,8 @@ impl<S: Stream> Stream for Tap<S> {
     }
 }
 
-/// When a tap is dropped, it explains what the end of the stream cut off: an incomplete HTTP head
-/// or frame, in either direction.
+/// Dropping a tap explains the bytes that no annotation covers yet, in both directions. Usually,
+/// these are the beginning of an HTTP head or a frame whose rest never arrived.
 impl<S: Stream> Drop for Tap<S> {
     fn drop(&mut self) {
         let (ours, theirs) = (self.ours, self.ours.other());

@@ -238,8 +238,8 @@ fn no_certificate(what: impl fmt::Display, error: impl fmt::Display) -> Error {
 }
 
 /// Returns whether this certificate may sign others (`CA:TRUE`). Some clients, such as those that
-/// use rustls, refuse such a certificate as a server's own. A rustls server doesn't check its own
-/// certificate for that, so this function does.
+/// use rustls, refuse such a certificate as a server's own. A rustls server presents it without a
+/// warning, so [`Tls::from_pem`] uses this function to log one.
 fn is_ca(certificate: &CertificateDer<'_>) -> bool {
     let Ok(certificate) = ParsedCertificate::try_from(certificate) else { return false };
     let roots = RootCertStore::empty();

@@ -22,9 +22,10 @@ pub(super) fn ca_as_certificate() -> Diagnostic {
     Diagnostic::about("a root used as a certificate", "`CA:TRUE` in the server's own certificate")
 }
 
-/// Returns an [`Error`] that names the server's alert, if an alert caused this error of a client's
-/// read or write. Returns `None` otherwise. The alert may come after the handshake: with TLS 1.3,
-/// the client completes its handshake before the server has checked the client's certificate.
+/// Converts the error of a client's read or write to an [`Error`] that names the server's TLS
+/// alert. Returns `None` if no alert caused the error. An alert about the client's certificate may
+/// come after the handshake: with TLS 1.3, the client completes its handshake before the server has
+/// checked that certificate.
 pub(crate) fn late_alert(error: &io::Error) -> Option<Error> {
     match error.get_ref()?.downcast_ref()? {
         alert @ rustls::Error::AlertReceived(_) => Some(disagreed(alert.clone(), Role::Client)),

@@ -39,9 +39,10 @@ use crate::transport::lingering_close::lingering_close;
 use crate::transport::lock::lock;
 use crate::transport::stream::{PartOfRecord, Stream, is_timeout};
 
-/// The write timeout for the last TLS record that this end sends after the handshake (an alert or a
-/// close_notify). If the handshake fails and this end sends an alert, this is also the maximum time
-/// to wait for the peer to close, unless the handshake's deadline is earlier.
+/// The maximum time that this end waits for the peer when it ends TLS:
+/// - After the handshake: the write timeout for this end's last record, an alert or a close_notify.
+/// - After a failed handshake: how long this end waits for the peer to close, once it has sent an
+///   alert. The handshake's deadline can end this wait earlier.
 const LAST_RECORD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A TLS stream: it encrypts and decrypts the bytes that pass through an underlying stream. Several
@@ -74,7 +75,7 @@ pub(crate) enum HandshakeFailure {
     /// rustls rejected the peer's bytes, or the peer rejected ours.
     Refused(rustls::Error),
     /// The peer's first bytes aren't TLS. This variant holds these bytes. If they begin an HTTP
-    /// response, they include its status.
+    /// response, they include its status, unless the stream ended before that.
     NotTls(Vec<u8>),
     /// ALPN chose this protocol instead of HTTP/1.1.
     OtherProtocol(String),
@@ -225,8 +226,9 @@ impl TlsStream {
         checked.map(|()| None).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
     }
 
-    /// Calls `decrypt`. If that fails, sends the peer an alert that names the reason, unless
-    /// another thread is writing, or an earlier write stopped in the middle of a record.
+    /// Calls [`decrypt`](TlsStream::decrypt) and returns its result. If it fails, also sends the
+    /// peer a TLS alert that names the reason. Sends no alert while another thread is writing, or
+    /// if an earlier write stopped in the middle of a record.
     fn decrypt_or_alert(&self, arrived: &mut Buffer, into: &mut [u8]) -> io::Result<Option<usize>> {
         let decrypted = self.decrypt(arrived, into);
         if decrypted.is_err() {
@@ -237,8 +239,8 @@ impl TlsStream {
 
     /// Sends this end's last TLS record: the alert that rustls has prepared, or the close_notify
     /// that `seal` adds. Does nothing if another thread is writing. Also does nothing if an earlier
-    /// write stopped in the middle of a record, because the peer would take the new record for the
-    /// rest of that one.
+    /// write stopped in the middle of a record, because the peer would read the new record as the
+    /// rest of the incomplete one.
     fn send_last_record(&self, seal: impl FnOnce(&mut Connection)) {
         let Ok(mut sealed) = self.sealed.try_lock() else { return };
         if !sealed.unwritten().is_empty() {
@@ -708,8 +710,8 @@ mod tests {
     #[test]
     fn a_message_that_tls_1_2_can_no_longer_encrypt_is_not_reported_as_sent() {
         // The keys last for 39 records of data, because the handshake's last record counts, too.
-        // The message that they don't last for takes 1, 4 or 7 records, and lacks its first record,
-        // its last one, or one in between.
+        // A message takes 1, 4 or 7 records. The keys are used up at the first record of a message,
+        // at the last one, or at one in between.
         for (length, most) in [(10, 39), (50_000, 9), (100_000, 5)] {
             let [x, y] = pipe(1 << 20, 1 << 20);
             let tls = server_with(tls_1_2_with_keys_for(40));
