@@ -128,9 +128,9 @@ pub struct Annotation {
     pub length: u64,
     /// A one-line summary of the annotated bytes, such as `text, 5 bytes`.
     pub title: String,
-    /// Whether a data frame belongs to a text or a binary message. `None` for a control frame, for
-    /// a frame whose header is broken or incomplete, for a message that an unknown extension
-    /// encodes, and for bytes that aren't a frame.
+    /// Whether a data frame belongs to a text or a binary message. `None` if the bytes aren't a
+    /// data frame, if the frame's header is broken or incomplete, or if an unknown extension
+    /// encodes the message.
     pub message_kind: Option<MessageKind>,
     /// The first [`MAX_SHOWN`] of the annotated bytes, as they were sent: a masked payload is still
     /// masked.

@@ -245,8 +245,9 @@ impl Conversation {
                 let frames = |from, start| frames_stage(from, start, &self.settings, agreed);
                 self.server.stage = frames(Role::Server, self.server.passed);
                 match &mut self.client.stage {
-                    // The client's request is incomplete, so the client's next bytes aren't frames.
-                    // If no byte of it was seen, the conversation begins in the middle.
+                    // The client's first request is incomplete, so the client's next bytes belong
+                    // to it. But if the client has sent nothing yet, the conversation begins in the
+                    // middle, and the client's next bytes are frames.
                     Stage::Head(arriving)
                         if arriving.start() == 0 && !arriving.bytes().is_empty() => {}
                     Stage::Frames(frames) => set_agreed(frames, agreed),
@@ -266,7 +267,7 @@ impl Conversation {
         }
     }
 
-    /// Stops reading the client's bytes as frames. Called when the response opens no WebSocket. The
+    /// Stops reading the client's bytes as frames, because the response opens no WebSocket. The
     /// client's next bytes are read as another request if the connection stays open, and if the
     /// client's frames so far are complete, valid and without a Close. Otherwise, the next bytes
     /// are only counted.

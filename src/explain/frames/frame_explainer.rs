@@ -372,8 +372,9 @@ impl FrameExplainer {
     }
 }
 
-/// Returns the payload length of a broken header that encodes it in more bytes than necessary, or
-/// with the top bit set. The header's spans show this length. Returns `None` for any other verdict.
+/// Returns the payload length that a broken header encodes wrongly: in more bytes than necessary,
+/// or with the top bit set. The header's spans show this length. Returns `None` for any other
+/// verdict.
 fn wrongly_encoded_length(verdict: &Verdict) -> Option<u64> {
     match verdict {
         Verdict::Broken(Violation::LengthNotMinimal(n) | Violation::LengthTopBit(n)) => Some(*n),

@@ -78,13 +78,14 @@ pub struct Findings {
     /// The inflated payload. `None` if the payload isn't compressed, or if ws101 was built without
     /// the `deflate` feature.
     pub inflated: Option<Inflated>,
-    /// Whether this payload contains the first bytes of a compressed message.
+    /// Whether this payload begins a compressed message: any earlier frames of the message had
+    /// empty payloads.
     pub begins: bool,
     /// Whether the sender's compressor keeps its window for the next message (context takeover).
     pub takeover: bool,
     /// How many bytes of earlier messages are in the inflater's window, so that this payload may
     /// refer to them instead of repeating them. Zero without context takeover. Meaningful only if
-    /// this payload contains a message's first bytes (see `begins`).
+    /// `begins` is `true`.
     pub bytes_in_window: u64,
     /// Whether this payload ends a compressed message whose DEFLATE data is valid and complete.
     pub inflates_whole: bool,
@@ -278,9 +279,8 @@ impl TextSoFar {
         appended
     }
 
-    /// Keeps the bytes of an incomplete character at the end of `piece`, for the next piece.
-    /// `whole` is the number of bytes in complete characters, counted over the bytes kept earlier
-    /// and `piece` together.
+    /// Keeps the bytes of an incomplete character at the end of `piece`, for the next piece. The
+    /// bytes kept earlier and `piece` together contain `whole` bytes of complete characters.
     fn keep_incomplete(&mut self, piece: &[u8], whole: usize) {
         let cut = self.begun.len() + piece.len() - whole;
         if whole > 0 {

@@ -68,9 +68,8 @@ impl Offers {
     }
 
     /// Returns the offered extensions that the `head` of a response accepts. Compression counts as
-    /// accepted only if the client made a valid offer, and the response lists permessage-deflate
-    /// once, with valid parameters. It doesn't count if the response also lists an extension that
-    /// the client didn't offer.
+    /// accepted only if the client made a valid offer, and if the response lists permessage-deflate
+    /// once, with valid parameters, and no extension that the client didn't offer.
     pub fn agreed(&self, head: &Head) -> Agreed {
         let (unknown, known) = self.split_known(head);
         let deflate = match known.as_slice() {
@@ -82,8 +81,8 @@ impl Offers {
         Agreed { deflate, unknown }
     }
 
-    /// Returns the extensions that the `head` of a response lists, for a response whose request
-    /// isn't known. They count as offered.
+    /// Returns the extensions that the `head` of a response lists, as if the client had offered
+    /// them all. This is for a response whose request isn't known.
     pub fn agreed_without_request(head: &Head) -> Agreed {
         let listed = extension::parse(head).unwrap_or_default();
         let deflate = listed.iter().find(|one| one.name == NAME);
@@ -114,9 +113,9 @@ impl Offers {
         Head::parse((lines + "\r\n").as_bytes()).ok().filter(|_| unknown)
     }
 
-    /// Splits the extensions that a response lists: those that the client offered but this crate
-    /// doesn't know, and all others. Returns whether there are any of the first kind, and the list
-    /// of the others.
+    /// Splits the extensions that a response lists into two kinds: those that the client offered
+    /// but this crate doesn't know, and all others. Returns whether there are any of the first
+    /// kind, and a list of the second kind.
     fn split_known(&self, head: &Head) -> (bool, Vec<Extension>) {
         let mut known = extension::parse(head).unwrap_or_default();
         let count = known.len();

@@ -135,8 +135,9 @@ fn indent(line: &str) -> usize {
     line.len() - line.trim_start().len()
 }
 
-/// Finds a function in a file, with the comments and attributes above it. Returns the indexes of
-/// the first and last line. Returns `None` unless exactly one function has this name.
+/// Finds a function, such as `decide` or `Header::parse`, in the lines of a file. Returns the
+/// indexes of its first and last line, including the comments and attributes above it. Returns
+/// `None` unless exactly one function has this name.
 fn find_function(lines: &[&str], function: &str) -> Option<(usize, usize)> {
     let (of, name) = function.split_once("::").unwrap_or(("", function));
     let mut found = None;
@@ -171,8 +172,9 @@ fn is_function(line: &str, name: &str) -> bool {
     rest.and_then(|rest| rest.strip_prefix(name)).is_some_and(|rest| rest.starts_with(['(', '<']))
 }
 
-/// Returns whether a line is inside an `impl` block of the type `of`. If `of` is empty, returns
-/// whether the line is outside all blocks. `block` is the first line of the surrounding block.
+/// Returns whether the function on `line` is in an `impl` block of the type `of`. If `of` is empty,
+/// returns whether the function is in no block at all. `block` is the first line of the block
+/// around the function, or `line` itself if there's no such block.
 fn is_in_impl(block: &str, line: &str, of: &str) -> bool {
     match of {
         "" => indent(line) == 0,
@@ -242,8 +244,7 @@ macro_rules! files {
     };
 }
 
-/// The source files to which an explanation can link (see [`anchors`]), each as its path and its
-/// text.
+/// The source files to which anchors point, each as its path and its text.
 const FILES: &[(&str, &str)] = files![
     "../../",
     "http/head.rs",

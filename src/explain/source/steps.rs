@@ -65,8 +65,9 @@ pub fn steps(annotation: &Annotation) -> Vec<Step> {
     list.steps
 }
 
-/// The spans of a head that aren't a header field: its first and last line, and the parts of a
-/// `Sec-WebSocket-Extensions` field, whose first part counts as the field.
+/// The names of the spans that don't count as a header field: those of a head's first and last
+/// line, and those of a `Sec-WebSocket-Extensions` field after its first span, which has the
+/// field's name.
 const NOT_FIELDS: [&str; 7] = [
     "request line",
     "status line",
