@@ -121,10 +121,9 @@ impl Assembler {
     }
 
     // WALK: fragment
-    /// Begins a fragment, whose header is `header`. Counts the fragment, and adds its payload's
-    /// length to those of the message's earlier fragments. Fails if the frame is out of order
-    /// (§5.4), or if its message would exceed the [`Bounds`]. A control frame's header changes
-    /// nothing.
+    /// Begins a data frame: counts it as a fragment of its message, and adds its payload length to
+    /// the message's sum. Fails if the frame is out of order (§5.4), or if its message would exceed
+    /// the [`Bounds`]. Does nothing if the header is a control frame's.
     #[inline]
     pub fn begin_data_frame(&mut self, header: &Header) -> Result<(), Violation> {
         self.check_order(header.opcode)?;
@@ -148,8 +147,9 @@ impl Assembler {
     }
 
     /// Returns the limit on `announced`, the sum of the current message's payload lengths. For an
-    /// uncompressed message, that's `max_message`. For a compressed one, it's twice `max_message`
-    /// plus the allowances, because compression can enlarge a message.
+    /// uncompressed message, that's `max_message`. For a compressed one, it's twice `max_message`,
+    /// plus [`MESSAGE_ALLOWANCE`], plus [`FRAGMENT_ALLOWANCE`] for each fragment, because
+    /// compression can enlarge a message.
     #[inline]
     fn max_announced_total(&self) -> u64 {
         let limit = self.bounds.max_message;

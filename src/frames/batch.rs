@@ -11,18 +11,19 @@
 //! - A large payload that the caller passes by value isn't copied, unless more than half of its
 //!   memory is unused. The batch keeps the payload, and remembers its place between the copied
 //!   bytes.
-//! - A batch is full if it has reached 256 KiB or keeps two such payloads. The sending thread must
-//!   write a full batch before it adds another frame.
+//! - A batch is full if it has reached 256 KiB, or keeps two payloads that weren't copied. The
+//!   sending thread must write a full batch before it adds another frame.
 //! - An empty batch keeps at most 512 KiB of memory for later frames. In the long run, it keeps no
 //!   more than twice what recent batches needed.
 
 use super::buffer::RecentPeak;
 
-/// A batch of at least this many bytes is full: it must be written before another frame is added.
+/// The size, in bytes, from which a batch is full. The sending thread must write a full batch
+/// before it adds another frame.
 const FULL: usize = 256 * 1024;
-/// The maximum number of *kept* payloads: a batch keeps the memory of a large payload instead of
-/// copying it. If the batch kept more, each write would consist of many slices. Also, the memory of
-/// many payloads would be allocated and freed at once, which is slow.
+/// The maximum number of payloads that a batch keeps instead of copying them. If a batch kept more,
+/// each write would consist of many slices. Also, the memory of many payloads would be allocated
+/// and freed at once, which is slow.
 const MAX_KEPT: usize = 2;
 /// The maximum number of slices in one write: two for each kept payload (the bytes before it, and
 /// the payload itself), one for the bytes after the last kept payload, and one for the bytes that
@@ -57,9 +58,9 @@ impl Batch {
         &self.bytes
     }
 
-    /// Adds a payload at the end of the batch, without a copy if at least half of the vector's
-    /// capacity is used. The caller must already have appended the payload's header to the copied
-    /// bytes.
+    /// Adds a payload at the end of the batch. The payload isn't copied, unless more than half of
+    /// its vector's capacity is unused. The caller must already have appended the payload's header
+    /// to the copied bytes.
     pub fn keep(&mut self, mut payload: Vec<u8>) {
         payload.shrink_to(2 * payload.len());
         self.kept.push((self.bytes.len(), payload));

@@ -53,8 +53,8 @@ pub enum Event {
     Close(Close),
 }
 
-/// The decoder of one connection. It turns the peer's bytes into events for the reading thread,
-/// which owns it.
+/// The decoder of one connection. It turns the peer's bytes into events for its owner, the reading
+/// thread.
 #[derive(Debug)]
 pub struct Decoder {
     role: Role,
@@ -262,9 +262,9 @@ impl Decoder {
         Ok(Event::Piece { kind, bytes, last })
     }
 
-    /// Returns the maximum number of payload bytes to process for one delivered piece. For an
-    /// uncompressed message, there's no maximum. For a compressed one, it's 1 KiB: DEFLATE can
-    /// inflate one byte to 1032 bytes, so 1 KiB can already become a piece of about 1 MiB.
+    /// Returns the maximum number of payload bytes to process for one delivered piece: 1 KiB for a
+    /// compressed message, and no maximum for an uncompressed one. DEFLATE can inflate one byte to
+    /// 1032 bytes, so 1 KiB can already become a piece of about 1 MiB.
     fn most_at_a_time(&self) -> usize {
         if self.message.is_compressed() { 1024 } else { usize::MAX }
     }

@@ -4,10 +4,10 @@
 //! - The encoder only collects frames in a batch, in the order of the calls. The calling thread
 //!   then writes the batch to the stream.
 //! - The encoder copies a payload into the batch, after the frame's header. The exception is a
-//!   payload of 32 KiB or more that's neither masked nor compressed. If the caller passes it by
-//!   value, the batch takes it over. If the caller passes a reference, the encoder hands the
-//!   payload back, and the caller writes it right after the batch. (A caller that can't do so
-//!   copies the payload into the batch with [`append`](Encoder::append).)
+//!   payload of 32 KiB or more that's neither masked nor compressed. If the caller passes such a
+//!   payload by value, the batch takes it over. If the caller passes a reference, the encoder hands
+//!   the payload back. The caller then writes the payload right after the batch, or copies it into
+//!   the batch with [`append`](Encoder::append).
 //! - A client masks each frame with a fresh key of four unpredictable bytes (§5.3, §10.3). The
 //!   caller passes in the source of these bytes, so that a test can pass a fixed key.
 //! - If both ends agreed on compression, a sufficiently long message is compressed as it enters the
@@ -33,8 +33,8 @@ use super::mask;
 use super::message::{AsMessage, Encoded, Message, MessageRef};
 use crate::diagnostic::misuse::Misuse;
 
-/// The size, in bytes, from which the encoder no longer copies an unmasked, uncompressed payload
-/// into its batch of encoded frames.
+/// The minimum size, in bytes, of a large payload. The encoder doesn't copy a large payload into
+/// its batch of encoded frames, unless it masks or compresses the payload.
 pub const LARGE: usize = 32 * 1024;
 
 /// The source of a client's masking keys. Each call must return a fresh key of four unpredictable
@@ -80,11 +80,13 @@ impl Encoder {
         Encoder { deflater, ..self }
     }
 
-    /// Appends a complete message to the batch, as one frame. To avoid a copy, the encoder leaves
-    /// out a large payload, or the whole frame of a large prepared message, and returns these
-    /// bytes. The caller must write them right after the batch, or [`append`](Encoder::append)
-    /// them. The returned slice is empty if the batch contains the whole message. Fails if the
-    /// encoder [is closed](Encoder::is_closed).
+    /// Appends a complete message to the batch, as one frame. Fails if the encoder [is
+    /// closed](Encoder::is_closed).
+    ///
+    /// To avoid a copy, the encoder leaves out a [large](LARGE) payload, or the whole frame of a
+    /// large prepared message, and returns these bytes. The caller must write them right after the
+    /// batch, or [`append`](Encoder::append) them. The returned slice is empty if the batch
+    /// contains the whole message.
     #[inline]
     pub fn message<'a>(&mut self, message: MessageRef<'a>) -> Result<&'a [u8], Misuse> {
         match self.usable_prepared_frame(&message) {
@@ -118,9 +120,9 @@ impl Encoder {
     /// fragment. The caller must pass a message's fragments in order, without another message
     /// between them.
     ///
-    /// To avoid a copy, the encoder leaves a large payload out of the batch, and returns it. The
-    /// caller must write it right after the batch, or [`append`](Encoder::append) it. The returned
-    /// slice is empty if the batch contains the whole fragment. Fails if the encoder [is
+    /// To avoid a copy, the encoder leaves out a [large](LARGE) payload, and returns it. The caller
+    /// must write it right after the batch, or [`append`](Encoder::append) it. The returned slice
+    /// is empty if the batch contains the whole fragment. Fails if the encoder [is
     /// closed](Encoder::is_closed).
     pub fn fragment<'a>(
         &mut self,
@@ -247,13 +249,13 @@ impl Encoder {
         }
     }
 
-    /// Returns the encoded frame of a prepared message, which a server's connections share. If that
-    /// frame is compressed, our compressor forgets its window, because the window no longer matches
-    /// the peer's.
+    /// Returns the encoded frame of a prepared message, which all connections that send the message
+    /// share. If that frame is compressed, this function also empties our compressor's window,
+    /// which would otherwise lack a message that the peer's window contains.
     ///
     /// Returns `None` if this connection can't send a shared frame:
     /// - the message isn't prepared,
-    /// - we're a client,
+    /// - we're a client, which must mask its frames,
     /// - the encoder is closed, or
     /// - the message is to be compressed, and our compressor's window is smaller than 32 KiB.
     fn usable_prepared_frame<'a>(&mut self, message: &MessageRef<'a>) -> Option<&'a [u8]> {

@@ -1,7 +1,7 @@
 //! Complete messages, text or binary, received or to be sent (RFC 6455 §5.6).
 //!
-//! `recv` returns a [`Message`]. `send` takes a value of any type that implements [`AsMessage`]. It
-//! borrows the value as a [`MessageRef`]: a kind and a payload.
+//! `recv` returns a [`Message`]. `send` takes a value of any type that implements [`AsMessage`],
+//! and borrows the value as a [`MessageRef`]: a kind and a payload.
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};

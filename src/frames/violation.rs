@@ -34,10 +34,10 @@ pub enum Violation {
     NothingToContinue,
     /// The peer began a new message before it had ended the previous one.
     MessageInsideMessage,
-    /// The peer sent a message that's too long, or announced it in a frame header. Holds the limit
-    /// in bytes.
+    /// The peer sent a message that's larger than our limit. Holds the limit in bytes. If a frame
+    /// header already announces too many bytes, we don't wait for them.
     MessageTooLong(u64),
-    /// The peer sent a message with too many fragments. Holds the limit.
+    /// The peer sent a message that has more fragments than our limit. Holds the limit.
     TooManyFragments(u64),
     /// The peer sent too many DEFLATE blocks with the BFINAL bit set, which marks a stream's last
     /// block. After each of these blocks, the inflater copies its window, up to 32 KiB, so their

@@ -16,7 +16,7 @@ use crate::handshake::deflate_params::{DeflateConfig, MAX_WINDOW_BITS, MIN_WINDO
 /// them again (RFC 7692 §7.2).
 pub(super) const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
-/// The deflater of one connection. It compresses our messages for the encoder, which owns it.
+/// The deflater of one connection. It compresses our messages for its owner, the encoder.
 pub struct Deflater {
     window: Window,
     level: Compression,
@@ -64,9 +64,9 @@ impl Deflater {
         out
     }
 
-    /// Returns whether this connection can send the compressed frame of a prepared message. That
-    /// frame is compressed once, with a 32 KiB window, and goes out on many connections. Therefore
-    /// the two ends of this connection must have agreed on a 32 KiB window for our compressor.
+    /// Returns whether the peer can inflate the compressed frame of a prepared message. That frame
+    /// is compressed once, with a 32 KiB window, and goes out on many connections. Therefore this
+    /// connection's two ends must have agreed on a 32 KiB window for our messages.
     pub fn peer_can_read_shared_frames(&self) -> bool {
         self.window.bits == MAX_WINDOW_BITS
     }

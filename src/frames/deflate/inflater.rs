@@ -35,13 +35,12 @@ pub(super) const PIECE: usize = 8 * 1024;
 /// block per message.
 const PRICE_OF_LAST_BLOCK: u64 = 1024;
 /// The maximum of a peer's credit, in bytes: the price of 17 DEFLATE blocks with BFINAL set. A
-/// connection begins with this credit. If [`Inflater::finish`] appends a block to a message, it
-/// first adds that block's price, but never beyond this maximum. So after such a message, the
-/// credit pays for at most 16 blocks.
+/// connection begins with this credit. One of the 17 is the block that [`Inflater::finish`] may
+/// append to a message. The others are for blocks that the peer sends.
 const MAX_CREDIT: u64 = 17 * PRICE_OF_LAST_BLOCK;
 
-/// The inflater of one connection. It inflates the peer's compressed messages for the decoder,
-/// which owns it.
+/// The inflater of one connection. It inflates the peer's compressed messages for its owner, the
+/// decoder.
 pub struct Inflater {
     peer: Window,
     max_message: u64,
@@ -172,8 +171,8 @@ impl Inflater {
     }
 }
 
-/// Prepares a decompressor for a new DEFLATE stream: resets it, and loads the `window`. That's the
-/// end of what was inflated so far, to which the peer's next bytes may still refer.
+/// Prepares a decompressor for a new DEFLATE stream: resets it, and loads the `window`, the most
+/// recently inflated bytes. The peer's next bytes may still refer to them.
 fn begin_with_window(mut stream: Decompress, window: &VecDeque<u8>) -> Decompress {
     stream.reset(false);
     let (older, newer) = window.as_slices();

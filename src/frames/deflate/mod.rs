@@ -19,7 +19,7 @@ use super::header::Role;
 use crate::diagnostic::misuse::Misuse;
 use crate::handshake::deflate_params::{DeflateConfig, DeflateParams};
 
-/// Validates compression settings. Fails if one is out of range: the error names that setting.
+/// Validates compression settings. Fails if a setting is out of range, with an error that names it.
 pub fn validate(settings: &DeflateConfig) -> Result<(), Misuse> {
     settings.validate()
 }
