@@ -34,9 +34,8 @@ pub enum Misuse {
     /// The caller gave a server an origin, host or path that no request can ever match. Holds the
     /// setting's name (`origins`, `hosts` or `paths`) and the entry that never matches.
     NeverMatches(&'static str, String),
-    /// The caller passed an invalid address, or a `wss` address whose host can't stand in a TLS
-    /// certificate, because it's neither a DNS name nor an IP address. Holds the address and the
-    /// reason.
+    /// The caller passed an invalid address, or a `wss` address whose host is neither a DNS name
+    /// nor an IP address, so that no TLS certificate can name it. Holds the address and the reason.
     Address(String, &'static str),
     /// The proxy's URL, from the caller or the environment, is invalid, or has a scheme other than
     /// `http`. Holds the proxy's host and port, and the reason. If the host and port can't be

@@ -1,8 +1,8 @@
 //! A peer's text, made safe to show in a log line, in an error message or on a terminal.
 
-/// Quotes a peer's text for a log line or an error message. A text longer than 80 bytes is cut to
-/// at most 80, and `...` marks the cut. [Escapes](escape) the characters that could mislead a
-/// reader. Quotation marks, backslashes and invalid UTF-8 are escaped too.
+/// Quotes a peer's text for a log line or an error message. [Escapes](escape) the characters that
+/// could mislead a reader, and also quotation marks, backslashes and invalid UTF-8. Cuts a text
+/// longer than 80 bytes to at most 80, and marks the cut with `...`.
 pub fn quote(text: impl AsRef<[u8]>) -> String {
     const MAX_SHOWN: usize = 80;
     let bytes = text.as_ref();

@@ -78,9 +78,9 @@ impl Request {
         Ok(Request { head, peer: None, certificates: None })
     }
 
-    /// Sets the peer's address and, on a server, the certificates that the client presented in the
-    /// TLS handshake. (On a client, there are none.) Called by a server after it has read the
-    /// request's head, and by a client after it has verified the server's 101.
+    /// Sets the peer's address, and the certificates that the client presented in the TLS
+    /// handshake. A server calls this after it has read the request's head. A client calls this
+    /// after it has verified the server's 101, and passes no certificates.
     pub(crate) fn set_peer(&mut self, peer: Option<SocketAddr>, certificates: Vec<Vec<u8>>) {
         self.peer = peer;
         self.certificates =
@@ -179,9 +179,9 @@ impl Request {
         &self.head
     }
 
-    /// Returns the target's authority, if it has one, and its path and query. Splits the target
-    /// anew on each call, because storing these parts would take memory. The split can't fail,
-    /// because [`parse`](Request::parse) refuses a target that can't be split.
+    /// Splits the target into its authority, if it has one, and the rest: path and query. Does so
+    /// on each call, because storing these parts would take memory. The split can't fail, because
+    /// [`parse`](Request::parse) refuses a target that can't be split.
     fn authority_and_path(&self) -> (Option<&str>, &str) {
         split_off_authority(self.method(), self.target()).unwrap_or_default()
     }
