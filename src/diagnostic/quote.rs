@@ -33,9 +33,9 @@ pub fn quote_all(texts: &[&str]) -> String {
     if quoted.is_empty() { "none".into() } else { quoted.join(" and ") }
 }
 
-/// Makes a peer's text safe to show on a terminal or in a log, but not in HTML: `<` and `&` stay as
-/// they are. Escapes the characters that could mislead a reader: control characters, most invisible
-/// characters, and those that change the writing direction.
+/// Makes a peer's text safe to show on a terminal or in a log. Escapes the characters that could
+/// mislead a reader: control characters, most invisible characters, and those that change the
+/// writing direction. The result isn't safe in HTML, because `<` and `&` stay as they are.
 pub fn escape(text: &str) -> String {
     text.chars().flat_map(escape_char).collect()
 }

@@ -74,9 +74,9 @@ impl Buffer {
     }
 
     /// Records that the caller has read `count` bytes into the buffer's free space. If they filled
-    /// the space, the buffer doubles, up to 256 KiB. After every 32 reads, if none of them needed
-    /// more than a quarter of the buffer, it shrinks to twice the largest need, but to no less than
-    /// 1 KiB.
+    /// the space, the buffer doubles, up to 256 KiB. After every 32 reads, the buffer shrinks if
+    /// none of these reads needed more than a quarter of it. Its new size is then twice the largest
+    /// need, but at least 1 KiB.
     pub fn filled(&mut self, count: usize) {
         let filled_up = count == self.room.len() - self.end;
         self.end += count;

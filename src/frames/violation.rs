@@ -112,8 +112,8 @@ impl Violation {
     }
 
     /// Returns the reason that we send in the Close frame, such as `unknown opcode`. The same text
-    /// is the heading of the violation's diagnostic. It must fit into the 123 bytes that a Close
-    /// frame has for a reason.
+    /// is the heading of the violation's diagnostic. A reason must fit into 123 bytes, the space
+    /// that a Close frame has for it.
     pub fn reason(self) -> &'static str {
         self.facts().1
     }

@@ -63,8 +63,8 @@ impl Body {
         Body { rest, bytes: Vec::new(), most }
     }
 
-    /// Returns whether the body needs no more bytes: it has ended, or it already stores as many
-    /// bytes as it may.
+    /// Returns whether the body needs no more bytes: it has ended, or it already stores its maximum
+    /// number of bytes.
     pub fn has_enough(&self) -> bool {
         matches!(self.rest, Expected::Nothing | Expected::Bytes(0)) || self.bytes.len() == self.most
     }

@@ -88,8 +88,9 @@ impl Request {
     }
 
     /// Returns the peer's address: on a server the client's, and on a client the server's. If a
-    /// proxy stands between them, the address is the proxy's. Returns `None` if the stream has no
-    /// such address, as with a Unix socket.
+    /// proxy stands between them, the address is the proxy's, unless the stream from the server's
+    /// `wrap_stream` knows the client's address. Returns `None` if there's no such address, as with
+    /// a Unix socket.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
