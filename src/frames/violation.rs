@@ -40,8 +40,9 @@ pub enum Violation {
     /// The peer sent a message that has more fragments than our limit. Holds the limit.
     TooManyFragments(u64),
     /// The peer sent too many DEFLATE blocks with the BFINAL bit set, which marks a stream's last
-    /// block. After each of these blocks, the inflater copies its window, up to 32 KiB, so their
-    /// number is limited: on average, to one per message and one more per KiB of compressed data.
+    /// block. On average, we accept one such block per message, and one more per KiB of compressed
+    /// data. The reason is the work: after each of these blocks, the inflater copies its window, up
+    /// to 32 KiB.
     TooManyLastBlocks,
     /// The peer sent a compressed message whose DEFLATE data is invalid or incomplete.
     NotDeflate,
