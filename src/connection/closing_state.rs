@@ -51,8 +51,8 @@ use crate::frames::close::Close;
 use crate::transport::deadline::Deadline;
 use crate::transport::lock::lock;
 
-/// What our Close waits for before it goes out. The variants are in order, from the least urgent
-/// Close to the most urgent.
+/// How urgent our Close is, and therefore what it waits for before it goes out. The variants are in
+/// order: the first one waits for the most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Urgency {
     /// Our Close waits until the handler is idle in `recv`, and then waits like `WhenDrained`. A

@@ -2,17 +2,18 @@
 //!
 //! ```text
 //! recv ─► next event? ── message ─► to the caller
-//!           ▲   │ none     ping, pong, close ─► answered here
+//!           ▲   │ none     ping, pong, close ─► handled here
 //!           │   ▼
-//!           │  write what was fed, then wait: for bytes, or for a deadline
+//!           │  write the frames that `feed` has collected, then wait: for bytes, or for a deadline
 //!           └───┘
 //! ```
 //!
-//! The reading thread answers a ping with a pong (RFC 6455 §5.5.2), a Close with a Close (§5.5.1),
-//! and a violation with a Close that names the broken rule (§7.1.7).
-//!
 //! The read half belongs to one thread, the reading thread. Other threads never use it: they send
 //! through the [`write_half`](super::write_half), which all threads share.
+//!
+//! The reading thread answers a ping with a pong (RFC 6455 §5.5.2), a Close with a Close (§5.5.1),
+//! and a violation with a Close that names the broken rule (§7.1.7). A pong needs no answer: it
+//! tells the keepalive that the peer is alive.
 
 use std::io::{self, ErrorKind};
 use std::mem::take;
@@ -362,10 +363,12 @@ impl ReadHalf {
         Ok(timeout.max(SHORTEST_READ))
     }
 
-    /// Returns the timeout for the next read while the peer has no deadline for its Close: the time
-    /// until the next check of the keepalive. If another thread can request our Close during the
-    /// read, the timeout is also at most `Limits::close` (or a second, if that's longer). With a
-    /// longer timeout, the reading thread would enforce the deadline for the peer's Close too late.
+    /// Returns the timeout for the next read as long as the peer has no deadline for its Close,
+    /// because ours isn't sent. The timeout is the time until the next check of the keepalive.
+    ///
+    /// If another thread can send our Close during the read, `Limits::close` (but at least a
+    /// second) limits the timeout. That Close starts the peer's deadline, and this thread must
+    /// return from the read in time to enforce it.
     fn read_timeout_without_deadline(&self) -> Duration {
         let until_next_check = self.keepalive.until_next_check();
         match self.write_half.others_may_close() {

@@ -128,9 +128,9 @@ pub struct Annotation {
     pub length: u64,
     /// A one-line summary of the annotated bytes, such as `text, 5 bytes`.
     pub title: String,
-    /// Whether a data frame belongs to a text or a binary message. `None` if the bytes aren't a
-    /// data frame, if the frame's header is broken or incomplete, or if an unknown extension
-    /// encodes the message.
+    /// Whether a data frame belongs to a text or a binary message. `None` if the annotated bytes
+    /// aren't a data frame, if the frame's header is broken or incomplete, or if a reserved bit
+    /// shows that an extension that we don't know has changed the message's payload.
     pub message_kind: Option<MessageKind>,
     /// The first [`MAX_SHOWN`] of the annotated bytes, as they were sent: a masked payload is still
     /// masked.

@@ -46,8 +46,8 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Returns the buffer that holds the headers and the copied payloads, so that the encoder can
-    /// append more of them.
+    /// Returns the buffer for the headers and for the payloads that are copied, not kept. The
+    /// encoder appends both to it.
     pub fn copied_bytes_mut(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }

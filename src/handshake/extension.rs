@@ -60,7 +60,7 @@ fn parse_line(line: &str) -> Option<Vec<Extension>> {
     }
 }
 
-/// A cursor in a `Sec-WebSocket-Extensions` line: the part of the line that isn't parsed yet.
+/// The rest of a `Sec-WebSocket-Extensions` line: the part that isn't parsed yet.
 struct Cursor<'a> {
     rest: &'a str,
 }

@@ -161,8 +161,8 @@ impl Registry {
     }
 
     /// Returns a copy of the list of the open connections' write halves. The caller goes through
-    /// the copy without holding the list's lock, because writing to a stream or shutting it down
-    /// may call the application's code, which may be slow.
+    /// the copy without holding the list's lock, because a stream's type may be the application's
+    /// own, and its `write` or `shutdown` may be slow.
     fn open_halves(&self) -> Vec<Arc<WriteHalf>> {
         lock(&self.open).values().filter_map(PermitStage::write_half).cloned().collect()
     }

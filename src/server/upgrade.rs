@@ -473,8 +473,8 @@ fn refusal_too_late(seen: &'static str) -> Refusal {
     Refusal::new(408, "a head too late", seen)
 }
 
-/// Returns the 503 for a client that the server has no room for. The response states the reason,
-/// `seen`, such as "all places are taken".
+/// Returns the 503 for a client that the server has no room for. `seen` is what the server found,
+/// such as "all places are taken". The response states this as the reason.
 pub(crate) fn refusal_without_room(seen: &'static str) -> Refusal {
     Refusal::new(503, "no room", seen).header("Retry-After", "1")
 }

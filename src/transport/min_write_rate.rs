@@ -17,8 +17,8 @@ pub(crate) fn write_error(error: io::Error) -> Error {
     if is_timeout(&error) { Error::WriteTimeout } else { Error::ConnectionLost(error) }
 }
 
-/// The minimum number of bytes that a peer must accept in each period of length `Limits::write`. A
-/// peer that accepts fewer, although more bytes are left to write, loses its connection.
+/// The number of bytes that a peer must accept in each period. `Limits::write` sets the period's
+/// duration. If a peer accepts fewer bytes, and some are left to write, it loses its connection.
 pub(crate) const MIN_PROGRESS: usize = 64 * 1024;
 /// The number of timed-out `write` calls that fit into one period of `Limits::write`. The more
 /// calls there are, the sooner the writing thread notices that a period is over.

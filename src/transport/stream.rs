@@ -106,10 +106,13 @@ impl Stream for TcpStream {
 /// Waits until a read has something to return, for at most the stream's read timeout.
 ///
 /// On Windows, a shutdown doesn't wake a thread that waits in a read. It only makes later reads
-/// return at once. Therefore this waits in short intervals (which Windows may round up to half a
-/// second). It waits in `peek`, because a read whose timeout passes may lose the bytes that arrive
-/// at that moment. Meanwhile, the socket has another timeout, so only one thread may read at a
-/// time, and no other thread may set the read timeout. This crate keeps to that.
+/// return at once. Therefore this function waits in a loop of short calls of `peek`. (It doesn't
+/// call `read`, because a read whose timeout passes may lose the bytes that arrive at that moment.)
+///
+/// Each call of `peek` waits for 100 ms, which Windows may round up to half a second. To make it so
+/// short, this function changes the socket's read timeout, and restores it at the end. Therefore
+/// only one thread may read at a time, and no other thread may set the read timeout meanwhile. This
+/// crate observes both rules.
 #[cfg(windows)]
 fn wait_until_readable(stream: &TcpStream) -> io::Result<()> {
     const INTERVAL: Duration = Duration::from_millis(100);

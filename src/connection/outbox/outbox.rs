@@ -70,9 +70,11 @@ impl Outbox {
     /// Puts a message into the queue and returns at once. Fails with
     /// [`Error::WriteTimeout`](crate::Error::WriteTimeout) if the queue is full, and with
     /// [`Error::Closed`](crate::Error::Closed) if the connection is closing or has ended. In both
-    /// cases, the message won't be sent. Call [`abort`](Outbox::abort) only if the queue is full: a
-    /// closing connection still sends the messages that were queued before. (An outbox's messages
-    /// stay in order, but a later `send` on the connection may overtake them.)
+    /// cases, the message won't be sent. (An outbox's messages stay in order, but a later `send` on
+    /// the connection may overtake them.)
+    ///
+    /// If the queue is full, you can give up on the peer with [`abort`](Outbox::abort). Don't call
+    /// it after `Closed`: a closing connection still sends the messages that were queued before.
     pub fn try_send(&self, message: &PreparedMessage) -> Result<()> {
         self.input.0.put(message.clone())
     }

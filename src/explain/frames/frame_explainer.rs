@@ -56,7 +56,7 @@ enum State {
     Ended(Run),
 }
 
-/// A frame whose payload is arriving.
+/// A frame whose header is complete, but whose payload hasn't arrived in full.
 #[derive(Debug)]
 struct ArrivingFrame {
     header: Header,
@@ -208,7 +208,7 @@ impl FrameExplainer {
 
     /// Consumes the rest of a header that has broken a rule, so that the annotation can show the
     /// whole header. Returns how many bytes it consumed. Once the header is complete, passes its
-    /// annotation to `report`. Later bytes then count as unread.
+    /// annotation to `report`. The explainer reads no frame from later bytes.
     fn take_broken_header(&mut self, bytes: &[u8], report: &mut dyn FnMut(Annotation)) -> usize {
         let State::BrokenHeader(violation) = self.state else { return 0 };
         let mut taken = 0;
@@ -372,9 +372,9 @@ impl FrameExplainer {
     }
 }
 
-/// Returns the payload length that a broken header encodes wrongly: in more bytes than necessary,
-/// or with the top bit set. The header's spans show this length. Returns `None` for any other
-/// verdict.
+/// Returns the payload length from a header whose only fault is the length's encoding, so that the
+/// header's spans can show the length. It's encoded in more bytes than necessary, or its top bit is
+/// set. Returns `None` for any other verdict.
 fn wrongly_encoded_length(verdict: &Verdict) -> Option<u64> {
     match verdict {
         Verdict::Broken(Violation::LengthNotMinimal(n) | Violation::LengthTopBit(n)) => Some(*n),

@@ -41,7 +41,7 @@ pub struct Chapter {
     pub file: &'static str,
     /// The title of the chapter.
     pub title: &'static str,
-    /// The text of the paragraph that explains the anchor's lines, without Markdown.
+    /// The walkthrough's paragraph that explains these source lines, without Markdown.
     pub text: String,
 }
 

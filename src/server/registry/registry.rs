@@ -303,8 +303,9 @@ impl Drop for Permit {
     }
 }
 
-/// A guard for a client that `serve` has accepted. It's dropped once the client's connection has
-/// opened, or once its page or refusal is sent. Until then, a stopping server waits for the client.
+/// A guard that exists while a client that `serve` has accepted has no answer yet. It's dropped
+/// once the client's WebSocket has opened, or once the server has sent a page or a refusal. Until
+/// then, a stopping server waits for the client.
 pub(crate) struct UnansweredGuard(Arc<Registry>);
 
 impl Drop for UnansweredGuard {
