@@ -65,7 +65,7 @@ pub(crate) enum SilenceAction {
     SendPing,
     /// The reading thread aborts the connection, because no byte arrived within `Limits::pong`
     /// after a ping. But first it calls `renew_if_reading`, because the peer may still be reading a
-    /// long message.
+    /// long message. If a signal interrupted the read, it reads once more before both.
     GiveUp,
 }
 

@@ -41,9 +41,9 @@ const SHORTEST_READ: Duration = Duration::from_millis(1);
 /// - The upper bound while our Close waits for other threads' messages. The thread checks whether
 ///   those messages make progress.
 const CLOSE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// The maximum number of reads once the deadline for the peer's Close has passed. Bytes that
-/// arrived in time may still lie unread in the socket's receive buffer. This many reads empty even
-/// the largest such buffer.
+/// The maximum number of reads after the deadline for the peer's Close, until it's renewed. Bytes
+/// that arrived in time may still lie unread in the socket's receive buffer. This many reads empty
+/// even the largest such buffer.
 const LATE_READS: u8 = 64;
 
 /// The receiving side of a connection: it receives messages, answers control frames, and enforces
@@ -69,8 +69,12 @@ pub(crate) struct ReadHalf {
     /// write has failed. (It's boxed to keep open connections small.)
     linger: Option<Box<RenewableDeadline>>,
     /// The number of reads made after the deadline for the peer's last bytes, to fetch bytes that
-    /// arrived in time. [`LATE_READS`] means that there is nothing left to fetch.
+    /// arrived in time. Once this is [`LATE_READS`], no others follow: so many were made, or one
+    /// found nothing.
     late_reads: u8,
+    /// Whether the current read is the last one before the reading thread gives up on a silent
+    /// peer, because a signal has interrupted the read before it.
+    is_last_read: bool,
     /// Detects that the messages that must go out before our Close have stalled. `None` until our
     /// Close has to wait for such messages. (It's boxed, because few connections ever need it.)
     stall: Option<Box<StallDetector>>,
@@ -99,6 +103,7 @@ impl ReadHalf {
             has_read: false,
             linger: None,
             late_reads: 0,
+            is_last_read: false,
             stall: None,
             failed_write: None,
             in_pieces: false,
@@ -317,6 +322,7 @@ impl ReadHalf {
     }
 
     fn note_sign_of_life(&mut self) {
+        self.is_last_read = false;
         self.keepalive.note_sign_of_life();
         if let Some(linger) = &mut self.linger {
             linger.note_peer_is_alive();
@@ -412,13 +418,12 @@ impl ReadHalf {
 
     /// Sends a ping, gives up on the peer, or lets the reading thread continue to wait, as the
     /// keepalive decides. Called when a read has timed out or a signal has interrupted it. Before a
-    /// ping, this also frees the memory that an idle connection doesn't need. `waited` is the
-    /// read's timeout, or zero if the read was interrupted.
+    /// ping, this also frees the memory that an idle connection doesn't need. A late read that has
+    /// timed out is the last one. `waited` is the read's timeout, or zero if the read was
+    /// interrupted.
     fn keep_alive(&mut self, waited: Duration) -> Result<()> {
-        // If a read times out after the deadline for the peer's last bytes, none of these bytes is
-        // still in the receive buffer, so no late reads follow.
-        let is_late = self.linger.as_ref().is_some_and(|linger| linger.deadline().has_passed());
-        if is_late && !waited.is_zero() {
+        // A late read that times out has found the receive buffer empty, so no others follow.
+        if self.late_reads > 0 && !waited.is_zero() {
             self.late_reads = LATE_READS;
         }
         match self.write_half.closing.our_side() {
@@ -442,11 +447,15 @@ impl ReadHalf {
                 Ok(())
             }
             // A signal has interrupted the read. If it had stopped the process (SIGSTOP), the peer's
-            // answer may have arrived meanwhile, so a last, short read comes first.
-            SilenceAction::GiveUp if waited.is_zero() && self.timeout > Some(SHORTEST_READ) => {
+            // answer may have arrived meanwhile, so one more read comes first.
+            SilenceAction::GiveUp if waited.is_zero() && !self.is_last_read => {
+                self.is_last_read = true;
                 Ok(())
             }
-            SilenceAction::GiveUp => self.give_up_unless_reading(),
+            SilenceAction::GiveUp => {
+                self.is_last_read = false;
+                self.give_up_unless_reading()
+            }
         }
     }
 

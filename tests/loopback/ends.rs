@@ -23,7 +23,7 @@ const HUGE: usize = 64 * 1024 * 1024;
 /// For deadlines that must come.
 const SOON: Duration = Duration::from_millis(100);
 
-/// After this, a closing deadline of `SOON` has passed, and the looks for an answer that came in time.
+/// After this, a closing deadline of `SOON` has passed, and so have the short reads after it.
 const LONGER_THAN_CLOSING: Duration = Duration::from_millis(1_500);
 
 /// Limits whose deadlines don't come, for others to shorten.
@@ -1339,9 +1339,9 @@ fn server_does_not_read_all_the_time_while_it_closes_with_a_pong_overdue() {
     told.recv_timeout(PATIENCE).unwrap().close(1000, "").unwrap();
     assert_eq!(peer.read_frame().first, 0x88);
     peer.read_end();
-    // After the deadline it looks 64 times for an answer that came in time.
+    // After the deadline, one or two short reads find nothing.
     let reads = faults.reads.load(SeqCst);
-    assert!(reads < 64 + 20, "{reads} reads");
+    assert!(reads < 20, "{reads} reads");
 }
 
 #[test]
@@ -1431,9 +1431,20 @@ fn an_answer_that_came_while_the_process_was_stopped_is_read_before_the_peer_is_
     let frame = Some(masked(0x81, "hi"));
     // The first interruption comes after a silence, so a ping follows, and the second one comes
     // after the ping's deadline.
-    let stream = StoppedMeanwhile(Mutex::new([request, None, None, frame].into()));
-    let limits = Limits { ping_every: Some(SOON), pong: StoppedMeanwhile::PONG, ..unhurried() };
-    let mut ws = Server::without_listener().limits(limits).accept(stream).unwrap();
-    let received = run(move || ws.recv()).wait();
-    assert!(matches!(&received, Ok(Some(text)) if text.as_bytes() == b"hi"), "{received:?}");
+    let pieces = [request, None, None, frame];
+    for polls in [false, true] {
+        let stream = StoppedMeanwhile(Mutex::new(pieces.clone().into()));
+        let limits = Limits { ping_every: Some(SOON), pong: StoppedMeanwhile::PONG, ..unhurried() };
+        let mut ws = Server::without_listener().limits(limits).accept(stream).unwrap();
+        let received = run(move || {
+            loop {
+                match if polls { ws.recv_timeout(Duration::ZERO) } else { ws.recv() } {
+                    Err(Error::TimedOut) => {}
+                    received => return received,
+                }
+            }
+        });
+        let received = received.wait();
+        assert!(matches!(&received, Ok(Some(text)) if text.as_bytes() == b"hi"), "{received:?}");
+    }
 }
