@@ -27,6 +27,7 @@ mod ctrl_c;
 #[path = "shared/help.rs"]
 mod help;
 
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -65,7 +66,9 @@ fn main() -> Result<()> {
     println!("or open https://{address} in a browser; Ctrl-C ends this program");
     server.serve(|mut ws| {
         if let Some(certificate) = ws.request().peer_certificates().first() {
-            println!("a client with the certificate {}", fingerprint(certificate));
+            let fingerprint = fingerprint(certificate);
+            // If no program reads the output any more, `println!` would panic.
+            let _ = writeln!(stdout(), "a client with the certificate {fingerprint}");
         }
         while let Some(message) = ws.recv()? {
             ws.feed(message)?;

@@ -59,9 +59,9 @@ fn limits() -> Limits {
 }
 
 fn serve(server: Server, folder: PathBuf) -> Result<()> {
-    // Without its folder, each transfer would fail.
+    // Without its folder, each transfer would fail. (Only a folder contains `.`.)
     let unreadable = |error| Error::other(format!("{}: {error}", folder.display()));
-    fs::read_dir(&folder).map_err(unreadable)?;
+    fs::metadata(folder.join(".")).map_err(unreadable)?;
     ctrl_c::stops(server.handle());
     println!("listening on ws://{}", server.local_addr()?);
     // The path is the file's name. A stranger chooses it, so only letters, digits, `-`, `_` and
@@ -147,10 +147,16 @@ fn send(ws: &mut WebSocket, file: File) -> Result<String> {
     let mut message = ws.send_stream(MessageKind::Binary)?;
     io::copy(&mut file, &mut message)?;
     message.finish()?;
-    println!("{} MiB sent", file.bytes >> 20);
+    print_if_read(&format!("{} MiB sent", file.bytes >> 20));
     let (bytes, sum) = (file.bytes, file.sum());
     ws.send(&*sum)?;
     Ok(in_words(bytes, &sum))
+}
+
+/// Prints a line of a transfer. If no program reads the output any more, the transfer goes on.
+/// (`println!` would panic, and a server's client would get a Close with 1011.)
+fn print_if_read(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 fn in_words(bytes: u64, sum: &str) -> String {
@@ -170,7 +176,7 @@ fn receive(ws: &mut WebSocket, path: &Path, done: &str) -> Result<()> {
     }
     let (bytes, sum) = received?;
     let report = format!("{done}: {}", in_words(bytes, &sum));
-    println!("{report}");
+    print_if_read(&report);
     ws.send(report)
 }
 
@@ -233,7 +239,7 @@ impl<R: Read> Read for Summed<R> {
         let before = self.bytes;
         self.bytes += count as u64;
         if before >> 27 != self.bytes >> 27 {
-            println!("{} MiB so far", self.bytes >> 20);
+            print_if_read(&format!("{} MiB so far", self.bytes >> 20));
         }
         Ok(count)
     }
@@ -269,7 +275,7 @@ fn put_and_get(url: &str, folder: &Path) -> Result<()> {
         Err(Error::Rejected(rejection)) if rejection.status == Some(404) => {
             println!("refused as it should be: ../secret");
         }
-        other => println!("{other:?}"),
+        other => return Err(Error::other(format!("../secret wasn't refused with 404: {other:?}"))),
     }
     Ok(())
 }

@@ -23,6 +23,13 @@ struct Files {
 
 impl Files {
     fn start(test: &str) -> Files {
+        let (files, lines) = Files::with_output(test);
+        thread::spawn(move || lines.for_each(drop));
+        files
+    }
+
+    /// The server, and the lines that it prints from now on.
+    fn with_output(test: &str) -> (Files, impl Iterator<Item = String> + Send + use<>) {
         let folder = format!("ws101-{test}-{}", std::process::id());
         let folder = std::env::temp_dir().join(folder);
         std::fs::create_dir_all(&folder).unwrap();
@@ -31,8 +38,7 @@ impl Files {
         let mut child = program.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let url = lines.next().unwrap().strip_prefix("listening on ").unwrap().to_owned();
-        thread::spawn(move || lines.for_each(drop));
-        Files { child, folder, url }
+        (Files { child, folder, url }, lines)
     }
 
     fn put(&self, name: &str) -> WebSocket {
@@ -180,6 +186,19 @@ fn a_url_may_end_in_a_slash_and_a_get_of_a_missing_file_says_that_there_is_none(
     let missing = server.folder.join("missing");
     let (is_received, _, error) = client(["get", &server.url, missing.to_str().unwrap()]);
     assert!(!is_received && error.contains("there is no such file"), "{error}");
+}
+
+#[test]
+fn files_are_stored_and_sent_if_no_program_reads_what_the_server_prints() {
+    let (server, output) = Files::with_output("unread");
+    drop(output);
+    let license = concat!(env!("CARGO_MANIFEST_DIR"), "/LICENSE");
+    let (is_stored, _, error) = client(["put", &server.url, license]);
+    assert!(is_stored, "{error}");
+    std::fs::create_dir(server.folder.join("there")).unwrap();
+    let copy = server.folder.join("there/LICENSE");
+    let (is_received, _, error) = client(["get", &server.url, copy.to_str().unwrap()]);
+    assert!(is_received, "{error}");
 }
 
 #[test]

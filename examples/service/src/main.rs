@@ -14,6 +14,7 @@
 //! - **Signals.** On SIGTERM or Ctrl-C the server closes its connections, a few at a time, and ends. `std` has
 //!   no signals, so here the crate `ctrlc` handles them.
 
+use std::io::{Write, stdout};
 use std::time::Duration;
 
 use listenfd::ListenFd;
@@ -51,7 +52,8 @@ fn main() -> Result<()> {
         }
         Ok(())
     })?;
-    println!("stopped");
+    // If no program reads the output any more, `println!` would panic, and the exit status be 101.
+    let _ = writeln!(stdout(), "stopped");
     Ok(())
 }
 
