@@ -13,7 +13,7 @@
 //! and `report` prints the verdicts. Exit status: 0 if each MUST held, 1 if one did not, 2 if the
 //! coach could not run, or could ask nothing.
 
-/// Like `println!`, but ends the program without an error if the output is closed, as in
+/// Like `println!`, but ends the program without a message if the output is closed, as in
 /// `--list | head`.
 macro_rules! say {
     ($($words:tt)*) => {
@@ -124,7 +124,7 @@ fn parse() -> Result<Options, String> {
         }
     }
     if !options.command.is_empty() && options.listen.is_none() {
-        return Err("a command is a client, which needs --listen ADDRESS before the --".into());
+        return Err("the command after -- starts a client, so the coach must listen: it needs --listen ADDRESS before the --".into());
     }
     if options.stage.is_some_and(|stage| stage == 0 || stage > STAGES.len()) {
         return Err(format!("stages go from 1 to {}", STAGES.len()));

@@ -164,14 +164,14 @@ impl WebSocket {
     /// Once our Close is written, the peer has `Limits::close` to answer, or longer while it's
     /// still reading our bytes.
     ///
-    /// The error tells what the peer does:
-    /// - It reads more slowly than [`Limits::write`](crate::Limits::write) allows: `WriteTimeout`.
-    /// - It doesn't answer in time: `PeerTimeout`, or `BytesLost` if its TCP stack hasn't even
+    /// The error tells what happened:
+    /// - The peer reads more slowly than [`Limits::write`](crate::Limits::write) allows: `WriteTimeout`.
+    /// - The peer doesn't answer in time: `PeerTimeout`, or `BytesLost` if its TCP stack hasn't even
     ///   acknowledged our last bytes (perhaps only our Close).
-    /// - It answers, but its TCP stack then acknowledges none of our last bytes for
+    /// - The peer answers, but its TCP stack then stops acknowledging our last bytes for
     ///   `Limits::close`: `BytesLost`, if we have sent at least 64 KiB on this connection.
-    /// - It ends the stream without a Close, or the network fails: `ConnectionLost`.
-    /// - It breaks a protocol rule: `Violation`.
+    /// - The peer ends the stream without a Close, or the network fails: `ConnectionLost`.
+    /// - The peer breaks a protocol rule: `Violation`.
     ///
     /// Also fails with `Closed` if the connection had already ended without a Close from either
     /// end. Fails with `Misuse`, and changes nothing, if the code must not be sent or the reason is

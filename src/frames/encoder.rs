@@ -249,8 +249,8 @@ impl Encoder {
         }
     }
 
-    /// Returns the encoded frame of a prepared message, which all connections that send the message
-    /// share. If that frame is compressed, this function also empties our compressor's window,
+    /// Returns the encoded frame of a prepared message, which the server's connections share, as far
+    /// as they can. If that frame is compressed, this function also empties our compressor's window,
     /// which would otherwise lack a message that the peer's window contains.
     ///
     /// Returns `None` if this connection can't send a shared frame:

@@ -714,7 +714,7 @@ fn a_close_that_came_in_time_counts_however_late_recv_reads_it() {
         },
     );
     let mut peer = server.dial();
-    // The deadline begins once the server has read this message.
+    // The server sends its Close, and the deadline begins, only after it has read this message.
     peer.write([request(&[]).into_bytes(), masked(0x81, "work")].concat());
     assert_eq!(peer.read_response().status, 101);
     assert_eq!(peer.read_frame().first, 0x88);

@@ -12,7 +12,7 @@ const readline = require('node:readline');
 const puppeteer = require('puppeteer-core');
 
 const RUN = path.join(__dirname, '../../examples/many_machines/run');
-const PATIENCE = 60_000; // Longer than anything may take; it only ends a check that would hang.
+const PATIENCE = 60_000; // Longer than any step on a page may take; it only ends a check that would hang.
 const START = 90_000; // As long as a browser may need to start, on a machine that does much else.
 let failed = 0;
 let passed = 0;

@@ -39,8 +39,9 @@ use crate::transport::lingering_close::lingering_close;
 use crate::transport::lock::lock;
 use crate::transport::stream::{PartOfRecord, Stream, is_timeout};
 
-/// The maximum time that this end waits for the peer when it ends TLS:
-/// - After the handshake: the write timeout for this end's last record, an alert or a close_notify.
+/// How long this end waits for the peer when it ends TLS:
+/// - After the handshake: the timeout of each write of this end's last record, an alert or a
+///   close_notify.
 /// - After a failed handshake: how long this end waits for the peer to close, once it has sent an
 ///   alert. The handshake's deadline can end this wait earlier.
 const LAST_RECORD_TIMEOUT: Duration = Duration::from_secs(1);

@@ -20,8 +20,9 @@ static ALLOCATOR: Counting = Counting;
 /// What all threads hold together.
 static HELD: AtomicUsize = AtomicUsize::new(0);
 
-// Each thread counts its own, too: while an exhibit counts, the test runner tells of the one before and starts the one
-// after. They begin high, because a thread may give back what another one asked for.
+// Each thread counts its own, too, because the test runner reports the previous exhibit, and starts the
+// next, while an exhibit counts. The counts begin high, so that a thread that frees another one's memory
+// doesn't get below zero.
 thread_local! {
     static HELD_HERE: Cell<usize> = const { Cell::new(1 << 40) };
     static PEAK_HERE: Cell<usize> = const { Cell::new(1 << 40) };
@@ -63,7 +64,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Held by whoever counts: no other exhibit runs meanwhile.
+/// An exhibit that counts holds this, so that no other one runs meanwhile.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -74,7 +75,7 @@ pub fn held() -> usize {
     HELD.load(SeqCst)
 }
 
-/// What our thread holds now. It tells something beside what it was before.
+/// What our thread holds now. Only the difference between two calls in one thread means something.
 pub fn held_here() -> usize {
     HELD_HERE.get()
 }

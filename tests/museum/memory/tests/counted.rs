@@ -1,8 +1,8 @@
 //! Rooms 1 to 6, counted: memory, work, descriptors and threads, each as a number.
 //!
-//! Each exhibit runs alone, with an allocator that counts every byte of each thread, so all counted memory belongs to
-//! the code under test. Work is the processor time of one thread. It's never compared with a number of
-//! seconds, only with the work for half the task.
+//! Each exhibit runs alone, with an allocator that counts the bytes of each thread. So memory that an
+//! exhibit counts in its own thread belongs to the code under test. Work is the processor time of one
+//! thread. It's never compared with a number of seconds, only with the work for half the task.
 
 #[allow(dead_code, reason = "the museum borrows what it needs")]
 #[path = "../../../protocol/support.rs"]
