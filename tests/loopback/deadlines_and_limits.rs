@@ -19,7 +19,7 @@ use ws101::{
 
 use crate::support::{
     App, BOTH_SIDES, Frame, LINES, PATIENCE, Peer, Running, Side, Wire, cause, echo_handler, head,
-    masked, open, request, run, serve,
+    masked, open, request, run, serve, switching_protocols,
 };
 
 /// More than all buffers between two ends take.
@@ -294,20 +294,73 @@ fn either_side_wakes_whoever_reads_when_another_thread_finds_the_peer_too_slow_a
 #[test]
 fn either_side_gives_up_before_a_second_write_deadline_whatever_its_own_system_has_taken() {
     for side in BOTH_SIDES {
-        let limits = Limits { write: Duration::from_secs(4), ..unhurried() };
-        let (wire, app) = open(side, limits, |mut ws| {
-            // Less than elsewhere, because masking it takes time as well.
-            let message = vec![0; HUGE / 4];
-            let start = Instant::now();
-            (ws.send(message), start.elapsed())
-        });
-        let (sent, took) = app.wait();
+        let write = Duration::from_secs(2);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let connected = TcpStream::connect(address).unwrap();
+        let accepted = listener.accept().unwrap().0;
+        let waits = Arc::<AtomicUsize>::default();
+        let counted = |stream| CountsWaits { stream, waits: waits.clone() };
+        let limits = Limits { write, ..unhurried() };
+        let (mut peer, opening) = match side {
+            Side::Server => {
+                let (peer, stream) = (Peer::new(connected), counted(accepted));
+                (peer, run(move || Server::without_listener().limits(limits).accept(stream)))
+            }
+            Side::Client => {
+                let (peer, stream) = (Peer::new(accepted), counted(connected));
+                let client = Client::new(format!("ws://{address}/")).limits(limits);
+                (peer, run(move || client.connect_over(stream)))
+            }
+        };
+        match side {
+            Side::Server => peer.write(request(&[])),
+            Side::Client => {
+                let answer = switching_protocols(&peer.read_head());
+                peer.write(answer);
+            }
+        }
+        let mut ws = opening.wait().unwrap();
+        waits.store(0, SeqCst);
+        let start = Instant::now();
+        let sent = run(move || ws.send(vec![0; HUGE])).wait();
         assert!(matches!(sent, Err(Error::WriteTimeout)), "{sent:?}");
-        assert!(
-            took > Duration::from_millis(3900) && took < Duration::from_millis(7900),
-            "{took:?}"
-        );
-        drop(wire);
+        assert!(start.elapsed() > write - SOON, "{:?}", start.elapsed());
+        // Each wait takes a quarter of the deadline.
+        eprintln!("{side:?} {waits:?} {:?}", start.elapsed());
+        assert!(waits.load(SeqCst) < 8, "{side:?}: {waits:?} waits");
+    }
+}
+
+/// A stream that counts the writes that had to wait: those that took not all they were given.
+struct CountsWaits {
+    stream: TcpStream,
+    waits: Arc<AtomicUsize>,
+}
+
+impl Stream for CountsWaits {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        Stream::read(&self.stream, into)
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let written = Stream::write(&self.stream, slices);
+        let given = slices.iter().map(|slice| slice.len()).sum();
+        self.waits
+            .fetch_add(usize::from(!written.as_ref().is_ok_and(|&count| count == given)), SeqCst);
+        written
+    }
+
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        Stream::set_read_timeout(&self.stream, timeout)
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        Stream::set_write_timeout(&self.stream, timeout)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        Stream::shutdown(&self.stream, how)
     }
 }
 
