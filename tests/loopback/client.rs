@@ -495,13 +495,14 @@ fn client_shows_the_status_and_the_body_of_a_server_that_opens_no_websocket() {
 #[test]
 fn client_waits_a_second_and_no_longer_for_a_body_that_does_not_end() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let client = Client::new(format!("ws://{}/", listener.local_addr().unwrap()));
+    let limits = Limits { connect: 2 * PATIENCE, head: 2 * PATIENCE, ..Limits::default() };
+    let client = Client::new(format!("ws://{}/", listener.local_addr().unwrap())).limits(limits);
     let refused = run(move || (Instant::now(), client.connect()));
     let mut peer = Peer::new(listener.accept().unwrap().0);
     peer.read_head();
     peer.write("HTTP/1.1 404 Not Found\r\n\r\nno such");
     let (start, refused) = refused.wait();
-    assert!(start.elapsed() < Limits::default().head / 2, "{:?}", start.elapsed());
+    assert!(start.elapsed() < PATIENCE / 2, "{:?}", start.elapsed());
     match refused {
         Err(Error::Rejected(rejection)) => assert_eq!(rejection.body, "no such"),
         other => panic!("{other:?}"),

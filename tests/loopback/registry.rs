@@ -496,7 +496,8 @@ fn a_second_stop_shortens_the_first_ones_grace() {
 #[test]
 fn a_server_without_a_listener_sends_each_client_a_close_and_aborts_those_that_stay() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let server = Server::without_listener();
+    let limits = Limits { close: 2 * PATIENCE, ..Limits::default() };
+    let server = Server::without_listener().limits(limits);
     let handle = server.handle();
     let mut peer = Peer::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
     peer.write(request(&[]));
@@ -506,7 +507,7 @@ fn a_server_without_a_listener_sends_each_client_a_close_and_aborts_those_that_s
     handle.stop(SOON);
     let ended = ws.recv();
     assert!(ended.is_err(), "{ended:?}");
-    assert!(start.elapsed() < Limits::default().close / 2, "{:?}", start.elapsed());
+    assert!(start.elapsed() < PATIENCE / 2, "{:?}", start.elapsed());
     let close = peer.read_frame();
     assert_eq!((close.first, &close.payload[..2]), (0x88, &[3, 233][..]));
 }
