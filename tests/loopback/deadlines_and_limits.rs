@@ -300,15 +300,20 @@ fn either_side_gives_up_before_a_second_write_deadline_whatever_its_own_system_h
         let connected = TcpStream::connect(address).unwrap();
         let accepted = listener.accept().unwrap().0;
         let waits = Arc::<AtomicUsize>::default();
-        let counted = |stream| CountsWaits { stream, waits: waits.clone() };
+        let watched = |stream| Watched {
+            stream,
+            reads: channel().0,
+            writes: Arc::default(),
+            waits: waits.clone(),
+        };
         let limits = Limits { write, ..unhurried() };
         let (mut peer, opening) = match side {
             Side::Server => {
-                let (peer, stream) = (Peer::new(connected), counted(accepted));
+                let (peer, stream) = (Peer::new(connected), watched(accepted));
                 (peer, run(move || Server::without_listener().limits(limits).accept(stream)))
             }
             Side::Client => {
-                let (peer, stream) = (Peer::new(accepted), counted(connected));
+                let (peer, stream) = (Peer::new(accepted), watched(connected));
                 let client = Client::new(format!("ws://{address}/")).limits(limits);
                 (peer, run(move || client.connect_over(stream)))
             }
@@ -327,40 +332,7 @@ fn either_side_gives_up_before_a_second_write_deadline_whatever_its_own_system_h
         assert!(matches!(sent, Err(Error::WriteTimeout)), "{sent:?}");
         assert!(start.elapsed() > write - SOON, "{:?}", start.elapsed());
         // Each wait takes a quarter of the deadline.
-        eprintln!("{side:?} {waits:?} {:?}", start.elapsed());
         assert!(waits.load(SeqCst) < 8, "{side:?}: {waits:?} waits");
-    }
-}
-
-/// A stream that counts the writes that had to wait: those that took not all they were given.
-struct CountsWaits {
-    stream: TcpStream,
-    waits: Arc<AtomicUsize>,
-}
-
-impl Stream for CountsWaits {
-    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
-        Stream::read(&self.stream, into)
-    }
-
-    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let written = Stream::write(&self.stream, slices);
-        let given = slices.iter().map(|slice| slice.len()).sum();
-        self.waits
-            .fetch_add(usize::from(!written.as_ref().is_ok_and(|&count| count == given)), SeqCst);
-        written
-    }
-
-    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
-        Stream::set_read_timeout(&self.stream, timeout)
-    }
-
-    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
-        Stream::set_write_timeout(&self.stream, timeout)
-    }
-
-    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        Stream::shutdown(&self.stream, how)
     }
 }
 
@@ -1448,11 +1420,13 @@ fn both_sides_talk_over_a_unix_socket_that_somebody_else_made() {
     assert_eq!(server.wait().unwrap(), 1_000_000);
 }
 
-/// A socket that can be watched: it tells before it waits in a read, and counts its writes.
+/// A socket that can be watched: it tells before it waits in a read, and counts its writes, and those
+/// that had to wait, because they didn't take all they were given.
 struct Watched {
     stream: TcpStream,
     reads: Sender<()>,
     writes: Arc<AtomicUsize>,
+    waits: Arc<AtomicUsize>,
 }
 
 /// What is seen of it.
@@ -1484,7 +1458,11 @@ impl Stream for Watched {
 
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         self.writes.fetch_add(1, SeqCst);
-        Stream::write(&self.stream, slices)
+        let written = Stream::write(&self.stream, slices);
+        let given = slices.iter().map(|slice| slice.len()).sum();
+        let has_waited = !written.as_ref().is_ok_and(|&count| count == given);
+        self.waits.fetch_add(has_waited.into(), SeqCst);
+        written
     }
 
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
@@ -1509,8 +1487,12 @@ fn open_watched<T: Send + 'static>(
     let mut peer = Peer::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
     let (tell, reads) = channel();
     let writes = Arc::<AtomicUsize>::default();
-    let stream =
-        Watched { stream: listener.accept().unwrap().0, reads: tell, writes: writes.clone() };
+    let stream = Watched {
+        stream: listener.accept().unwrap().0,
+        reads: tell,
+        writes: writes.clone(),
+        waits: Arc::default(),
+    };
     peer.write(request(&[]));
     let ws = Server::without_listener().limits(limits).accept(stream).unwrap();
     assert_eq!(peer.read_response().status, 101);
